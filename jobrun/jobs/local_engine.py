@@ -1,0 +1,297 @@
+"""Running jobs on this machine: the only place that knows the runner.
+
+Nothing is remembered here: what is so is read from the job's file, and its lock."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import enum
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobrun.jobfile import file, layout, lock
+from jobrun.jobs import job_records
+from jobrun.jobs.spawner_process import SpawnerProcess
+from jobrun.logs.watch import IN_CLOSE_WRITE, IN_Q_OVERFLOW, Inotify
+from jobrun.model.errors import JobDamaged, StorageFull, TooManyStops
+from jobrun.model.job import End, JobSpec, Secrets, Usage
+from jobrun.model.lifecycle import State
+
+if TYPE_CHECKING:
+    from jobrun.jobfile.bencode import Decoded, Value
+
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataFolder:
+    """Where things lie in a server's data folder."""
+
+    path: Path
+
+    @property
+    def jobs(self) -> Path:
+        """One file a job."""
+        return self.path / "jobs"
+
+    @property
+    def secrets(self) -> Path:
+        """One file a job that has not started: its environment, its stdin."""
+        return self.path / "secrets"
+
+    @property
+    def work(self) -> Path:
+        """One folder a job, where jobs get fresh ones."""
+        return self.path / "work"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Order:
+    """What a supervisor is told, but for the secrets. `work_dir`: the job's fresh folder, "" where it has none."""
+
+    spec: JobSpec
+    user: str
+    env_base: Mapping[str, bytes]
+    work_dir: str
+    cpuset: tuple[int, ...]
+    created_ns: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class StopOrder:
+    """`signal` 0: none, it only joins a stop that is under way."""
+
+    signal: int
+    grace_ns: int
+    by: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Observation:
+    """What a job's file says now."""
+
+    state: State
+    started_ns: int = 0
+    pid: int = 0
+    stopping_since_ns: int = 0
+    usage: Usage | None = None
+    end: End | None = None
+    cpuset: tuple[int, ...] = ()
+
+
+class Verdict(enum.Enum):
+    """What a judge finds."""
+
+    ALIVE = "a supervisor holds the file's lock"
+    READY = "no supervisor has claimed it"
+    ENDED = "its end is on record"
+
+
+class LocalEngine:
+    """All but `start` and `close` are quick and for the loop's thread."""
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
+        self._spawner = SpawnerProcess(folder.path)
+        self._ends: Inotify | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._on_change: Callable[[str], None] = lambda job_id: None
+
+    def start(self) -> None:
+        """The spawner: before grpc is imported, and before any key is read."""
+        for path in (self._folder.jobs, self._folder.secrets, self._folder.work):
+            path.mkdir(mode=0o700, exist_ok=True)
+        self._spawner.start()
+
+    def attach(self, loop: asyncio.AbstractEventLoop, on_change: Callable[[str], None]) -> None:
+        """From now on `on_change(id)` is called when something about a job changed, with "" for all of them."""
+        self._loop, self._on_change = loop, on_change
+        self._ends = Inotify()
+        self._ends.add(str(self._folder.jobs), IN_CLOSE_WRITE)
+        loop.add_reader(self._ends.fd, self._take_ends)
+        loop.add_reader(self._spawner.fd, self._take_starts)
+
+    async def close(self) -> None:
+        """Jobs go on."""
+        if self._loop is not None and self._ends is not None:
+            self._loop.remove_reader(self._ends.fd)
+            self._loop.remove_reader(self._spawner.fd)
+            self._ends.close()
+        self._spawner.close()
+
+    def _take_ends(self) -> None:
+        assert self._ends is not None
+        for _, mask, name in self._ends.read():
+            if mask & IN_Q_OVERFLOW:
+                self._on_change("")
+            elif "." not in name:  # else one that is being made
+                self._on_change(name)
+
+    def _take_starts(self) -> None:
+        started = self._spawner.receive()
+        for job_id in started or ():
+            self._on_change(job_id)
+        if started is None and self._loop is not None:
+            self._loop.remove_reader(self._spawner.fd)
+            self._spawner.restart()
+            self._loop.add_reader(self._spawner.fd, self._take_starts)
+            self._on_change("")
+
+    # before the start
+
+    def create(self, job_id: str, order: Order) -> None:
+        """The job's file, READY, in the place of a leftover; StorageFull where there is no room."""
+        try:
+            file.create(str(self._path(job_id)), order.created_ns, _spec(job_id, order))
+        except OSError as error:
+            raise _storage_error(error) from error
+
+    def keep_secrets(self, job_id: str, secrets: Secrets, *, durable: bool) -> None:
+        """Until the job's supervisor has read them. `durable`: on disk when this returns, for a job that has to wait."""
+        env = {name.encode(): value for name, value in {**secrets.env, **secrets.secret_env}.items()}
+        data = layout.pack_block({b"env": env, b"stdin": secrets.stdin}, 0)
+        try:
+            fd = os.open(self._secrets(job_id), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with open(fd, "wb") as out:
+                out.write(data)
+                out.flush()
+                if durable:
+                    os.fdatasync(fd)
+        except OSError as error:
+            self.drop_secrets(job_id)
+            raise _storage_error(error) from error
+
+    def drop_secrets(self, job_id: str) -> None:
+        """Of a job that will not start."""
+        self._secrets(job_id).unlink(missing_ok=True)
+
+    def dispatch(self, job_id: str) -> None:
+        """Raise the attempt, then tell the spawner: a supervisor of an earlier dispatch leaves. JobDamaged."""
+        with _opened(self._path(job_id), os.O_RDWR) as fd:
+            if not lock.try_judge(fd):
+                return
+            key = layout.read_header(fd).key
+            slot = layout.read_slot(fd, key)
+            if slot.state != layout.READY or file.has_exit(fd):
+                return
+            slot.attempt += 1
+            layout.write_slot(fd, key, slot)
+        self._spawner.send(job_id, slot.attempt)
+
+    # while it runs
+
+    def observe(self, job_id: str, *, usage: bool = False) -> Observation:
+        """What the file says; `usage` of a running job costs a walk of its tree. JobDamaged, FileNotFoundError."""
+        with _opened(self._path(job_id), os.O_RDONLY) as fd:
+            key = layout.read_header(fd).key
+            slot = layout.read_slot(fd, key)
+            cpuset = _cpus(file.read_spec(fd, key)[b"cpus"])
+            record = file.read_exit(fd, key)
+            if record is not None:
+                end, used = job_records.end_of(record), job_records.usage_of(record)
+                return Observation(state=State.FINISHED, started_ns=end.started_ns, end=end, usage=used, cpuset=cpuset)
+            stops = layout.read_stops(fd, key)
+            executed = slot.state == layout.EXECUTED
+            return Observation(
+                state=State.RUNNING if executed else State.STARTING,
+                started_ns=slot.started_ns,
+                pid=slot.pid,
+                stopping_since_ns=stops[0].accepted_ns if stops else 0,
+                usage=job_records.usage_so_far(fd, key, slot) if usage and executed else None,
+                cpuset=cpuset,
+            )
+
+    def judge(self, job_id: str) -> Verdict:
+        """Alive, ended, or never claimed. Of what a killed supervisor left the rest is killed and the end recorded as
+        LOST. JobDamaged, FileNotFoundError."""
+        path = self._path(job_id)
+        with _opened(path, os.O_RDONLY) as fd:  # closing a descriptor that could write would be an event again
+            key = layout.read_header(fd).key
+            if file.read_exit(fd, key) is not None:
+                return Verdict.ENDED
+            if lock.holder(fd) is not None:
+                return Verdict.ALIVE
+            if layout.read_slot(fd, key).state == layout.READY:
+                file.read_spec(fd, key)
+                return Verdict.READY
+        with _opened(path, os.O_RDWR) as fd:
+            if not lock.try_judge(fd):
+                return Verdict.ALIVE
+            if file.read_exit(fd, key) is None:
+                job_records.record_lost(fd, key)
+            return Verdict.ENDED
+
+    def stop(self, job_id: str, order: StopOrder) -> None:
+        """Onto the control page, then a signal to the supervisor, which reads it. TooManyStops, JobDamaged."""
+        with _opened(self._path(job_id), os.O_RDWR) as fd:
+            key = layout.read_header(fd).key
+            stops = layout.read_stops(fd, key)
+            if stops and not order.signal and order.grace_ns >= min(stop.grace_ns for stop in stops):
+                return
+            try:
+                layout.append_stop(fd, key, layout.StopRequest(time.time_ns(), order.grace_ns, order.signal, order.by))
+            except IndexError:
+                raise TooManyStops(
+                    f"job {job_id} was told to stop {layout.MOST_STOPS} times: wait for its end"
+                ) from None
+            job_records.wake_holder(fd)
+
+    # behind the end
+
+    def remove(self, job_id: str) -> None:
+        """The file with the output. Nothing where it is gone already."""
+        self.drop_secrets(job_id)
+        self._path(job_id).unlink(missing_ok=True)
+
+    def job_ids(self) -> set[str]:
+        """Of which there is a file. What a cut creation left is removed."""
+        names = set(os.listdir(self._folder.jobs))
+        for name in names:
+            if name.endswith(".new"):
+                (self._folder.jobs / name).unlink(missing_ok=True)
+        return {name for name in names if "." not in name}
+
+    def log_path(self, job_id: str) -> Path:
+        """The file that has the job's output."""
+        return self._path(job_id)
+
+    def _path(self, job_id: str) -> Path:
+        return self._folder.jobs / job_id
+
+    def _secrets(self, job_id: str) -> Path:
+        return self._folder.secrets / job_id
+
+
+@contextlib.contextmanager
+def _opened(path: Path, mode: int) -> Iterator[int]:
+    """A job's file; what is damaged in it becomes JobDamaged."""
+    fd = os.open(path, mode | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        yield fd
+    except layout.Damaged as error:
+        raise JobDamaged(f"the file of job {path.name} is damaged: {error}") from error
+    finally:
+        os.close(fd)
+
+
+def _spec(job_id: str, order: Order) -> dict[bytes, Value]:
+    cwd = os.path.join(order.work_dir or "/", order.spec.cwd)
+    env = dict(order.env_base)
+    return job_records.spec_record(job_id, order.spec, user=order.user, cwd=cwd, env_base=env, cpus=order.cpuset)
+
+
+def _cpus(value: Decoded) -> tuple[int, ...]:
+    return tuple(cpu for cpu in value if isinstance(cpu, int)) if isinstance(value, list) else ()
+
+
+def _storage_error(error: OSError) -> Exception:
+    if error.errno in NO_ROOM:
+        return StorageFull("the data folder's file system is full: free some room there, or remove jobs")
+    return error

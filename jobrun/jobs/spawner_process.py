@@ -1,0 +1,85 @@
+"""The server's end of its spawner: starts it, sends it dispatches, replaces it when it dies.
+
+It is a fresh interpreter, started by posix_spawn(3) with an empty environment: nothing of the server's threads, keys or
+descriptors is in it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+
+class SpawnerProcess:
+    """`data`: the data folder, absolute."""
+
+    def __init__(self, data: Path) -> None:
+        self._data = data
+        self._socket: socket.socket | None = None
+        self._pid = 0
+
+    @property
+    def fd(self) -> int:
+        """Readable when a supervisor told something, or the spawner died."""
+        return self._connected().fileno()
+
+    def start(self) -> None:
+        """OSError where no process can be had."""
+        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        its.set_inheritable(True)
+        tree = Path(__file__).parents[2]
+        argv = [
+            sys.executable,
+            "-I",
+            "-S",
+            str(tree / "jobrun/runner/__main__.py"),
+            str(tree),
+            str(its.fileno()),
+            str(self._data),
+        ]
+        null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1)]
+        every = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
+        with its:
+            self._pid = os.posix_spawn(
+                sys.executable, argv, {}, file_actions=null, setsid=True, setsigmask=[], setsigdef=every
+            )
+        self._socket = ours
+
+    def send(self, job_id: str, attempt: int) -> None:
+        """A hint that may get lost with the spawner: whoever judges the job sends another."""
+        try:
+            self._connected().send(f"{job_id} {attempt}".encode())
+        except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+            return
+
+    def receive(self) -> list[str] | None:
+        """Ids of jobs that were just executed; None: the spawner is gone."""
+        found = []
+        try:
+            while message := self._connected().recv(256):
+                found.append(message.decode())
+        except BlockingIOError:
+            return found
+        except ConnectionResetError:
+            pass
+        return found or None
+
+    def restart(self) -> None:
+        """In the place of one that died."""
+        self.close()
+        os.waitpid(self._pid, 0)
+        self.start()
+
+    def close(self) -> None:
+        """The spawner ends once its last supervisor has."""
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    def _connected(self) -> socket.socket:
+        if self._socket is None:
+            raise RuntimeError("the spawner was not started")
+        return self._socket

@@ -1,0 +1,126 @@
+"""Reading and following one job's output."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+
+from jobrun.jobfile import file, layout, reader
+from jobrun.jobfile.reader import Batch, Gap
+from jobrun.logs.wakeups import Waiter, Wakeups
+from jobrun.model.errors import InvalidRequest, JobDamaged
+
+
+@dataclasses.dataclass(frozen=True)
+class Cursor:
+    """Go on at a cursor that was given before; 0: the beginning."""
+
+    offset: int
+
+
+@dataclasses.dataclass(frozen=True)
+class TailLines:
+    """The last lines of the chosen streams."""
+
+    lines: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Since:
+    """The first record at or after a time: nanoseconds since the epoch."""
+
+    time_ns: int
+
+
+Start = Cursor | TailLines | Since
+
+
+async def read_log(
+    job_id: str, path: Path, start: Start, streams: frozenset[int], wakeups: Wakeups | None
+) -> AsyncIterator[Batch | Gap]:
+    """Batches and gaps, up to the end of the job's output; without `wakeups` up to what is there now.
+
+    InvalidRequest for a cursor that is none; JobDamaged; FileNotFoundError where the job has no file yet."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        log = OpenLog(fd, streams, start)
+        if wakeups is None:
+            while (event := log.next()) is not None:
+                yield event
+            return
+        with wakeups.of(job_id, path) as waiter:
+            async for event in _follow(log, waiter):
+                yield event
+    except layout.Damaged as error:
+        raise JobDamaged(f"the file of job {job_id} is damaged: {error}") from error
+    finally:
+        os.close(fd)
+
+
+async def _follow(log: OpenLog, waiter: Waiter) -> AsyncIterator[Batch | Gap]:
+    while True:
+        waiter.clear()
+        event = log.next()
+        if event is not None:
+            yield event
+        elif log.has_ended:
+            return
+        else:
+            await waiter.wait()
+
+
+class OpenLog:
+    """One reader's place in a log, the lines that it leaves out, and the end."""
+
+    def __init__(self, fd: int, streams: frozenset[int], start: Start) -> None:
+        self._fd, self._streams = fd, streams
+        self._reader = reader.LogReader(fd, streams)
+        self._newlines_to_skip = 0
+        self._end_told = False
+        self.has_ended = False
+        self._seek(start)
+
+    def _seek(self, start: Start) -> None:
+        log, key = self._reader, self._reader.key
+        if isinstance(start, Cursor):
+            try:
+                log.seek(start.offset)
+            except reader.BadCursor:
+                raise InvalidRequest("cursor", f"{start.offset} is no cursor of this job's output") from None
+        elif isinstance(start, Since):
+            log.go_to(reader.seek_time(self._fd, key, start.time_ns))
+        else:
+            cursor, self._newlines_to_skip = reader.seek_lines(self._fd, key, start.lines, self._streams)
+            log.go_to(cursor)
+
+    def next(self) -> Batch | Gap | None:
+        """What comes next; None: nothing now, or `has_ended`."""
+        event = self._reader.read()
+        if event is None:
+            record = file.read_exit(self._fd, self._reader.key)
+            if record is None:
+                return None
+            event = self._reader.read() or self._end(record)  # what came between the first read and the record
+        if isinstance(event, Batch) and self._newlines_to_skip:
+            return self._skip_lines(event)
+        return event
+
+    def _end(self, record: Mapping[bytes, object]) -> Gap | None:
+        unwritten = record.get(b"unwritten", 0)
+        if isinstance(unwritten, int) and unwritten and not self._end_told:
+            self._end_told = True
+            return Gap(unwritten, self._reader.cursor)
+        self.has_ended = True
+        return None
+
+    def _skip_lines(self, batch: Batch) -> Batch:
+        records = []
+        for time_ns, stream, data in batch.records:
+            while self._newlines_to_skip and data:
+                _, newline, data = data.partition(b"\n")
+                self._newlines_to_skip -= len(newline)
+            if data:
+                records.append((time_ns, stream, data))
+        return Batch(records, batch.next)

@@ -1,0 +1,9 @@
+"""The spawner's own process: python -I -S .../jobrun/runner TREE SOCKET DATA. Nothing but small stdlib modules in here."""
+
+import sys
+
+if __name__ == "__main__":
+    sys.path.append(sys.argv[1])
+    from jobrun.runner.spawner import main
+
+    main(int(sys.argv[2]), sys.argv[3])

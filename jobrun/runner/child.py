@@ -1,0 +1,123 @@
+"""Between fork and exec: what a job's first process becomes, step by step. It never returns."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # signal itself imports enum
+import errno
+import os
+import resource
+
+from jobrun.limits import CPU_HARD_AFTER_S, LIMITS, NANOSECONDS, RLIMIT_CORE, RLIMIT_CPU
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+    from jobrun.runner.order import Order
+    from jobrun.runner.syscalls import Syscalls
+
+STEP_LIMITS, STEP_CHDIR, STEP_EXEC = 2, 3, 4
+"""As jobrun.v1.StartStep numbers them."""
+
+DEFAULT_PATH = b"/bin:/usr/bin"
+"""Where a job has no PATH: what confstr(3) says of _CS_PATH, as execvp(3)."""
+
+OOM_SCORE = b"500"
+"""Of every job: when memory ends, the kernel takes these before supervisors and server."""
+
+REPORT_FD = 3
+
+MOST_PATH = 1024
+"""Bytes of a path in an exit record."""
+
+
+def run(
+    order: Order, streams: tuple[int, int, int], report: int, mark: int, supervisor: int, calls: Syscalls
+) -> NoReturn:
+    """Become the job. What fails is told through `report`, a pipe that exec closes: step, errno, path."""
+    step, path = STEP_LIMITS, b""
+    try:
+        os.setsid()
+        _place_descriptors(streams, report, calls)
+        os.umask(order.umask)
+        _limit(order, mark)
+        step, path = STEP_CHDIR, order.cwd
+        os.chdir(order.cwd)
+        _reset_signals()
+        calls.die_with_parent(_signal.SIGKILL)
+        if os.getppid() != supervisor:
+            os._exit(1)
+        step = STEP_EXEC
+        failed, path = _execute(order.argv, order.env)
+        number = failed
+    except OSError as error:
+        number = error.errno or errno.EIO
+    except (ValueError, OverflowError):  # setrlimit, of a number that this kernel does not take
+        number = errno.EINVAL
+    os.write(REPORT_FD, b"%d %d " % (step, number) + path)
+    os._exit(127)
+
+
+def _place_descriptors(streams: tuple[int, int, int], report: int, calls: Syscalls) -> None:
+    for target, fd in enumerate((*streams, report)):
+        os.dup2(fd, target, inheritable=target != REPORT_FD)
+    calls.close_from(REPORT_FD + 1)
+
+
+def _limit(order: Order, mark: int) -> None:
+    fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
+    os.write(fd, OOM_SCORE)
+    os.close(fd)
+    if order.cpus:
+        os.sched_setaffinity(0, order.cpus)
+    for limit in LIMITS:
+        if limit.rlimit >= 0 and limit.field in order.limits:
+            soft = order.limits[limit.field]
+            if limit.unit == NANOSECONDS:
+                soft = -(-soft // 10**9)
+            hard = soft + CPU_HARD_AFTER_S if limit.rlimit == RLIMIT_CPU else soft
+            _set_rlimit(limit.rlimit, soft, hard)
+    _set_rlimit(RLIMIT_CORE, 0, 0)
+    if mark:
+        resource.setrlimit(resource.RLIMIT_RTTIME, (mark, mark))
+
+
+def _set_rlimit(kind: int, soft: int, hard: int) -> None:
+    """Never above what the server was started with: an unprivileged one could not, a privileged one should not."""
+    ceiling = resource.getrlimit(kind)[1]
+    if ceiling != resource.RLIM_INFINITY:
+        soft, hard = min(soft, ceiling), min(hard, ceiling)
+    resource.setrlimit(kind, (soft, hard))
+
+
+def _reset_signals() -> None:
+    for number in range(1, _signal.NSIG):
+        if _signal.getsignal(number) not in (_signal.SIG_DFL, None):
+            _signal.signal(number, _signal.SIG_DFL)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+def _execute(argv: list[bytes], env: dict[bytes, bytes]) -> tuple[int, bytes]:
+    """errno and path of the failure, as execvp(3) chooses them: what was found but may not be run counts before what
+    was not found. No shell is asked about a file that the kernel does not know."""
+    program = argv[0]
+    if b"/" in program:
+        return _try(program, argv, env), program
+    worse, worse_path = errno.ENOENT, program
+    for folder in env.get(b"PATH", DEFAULT_PATH).split(b":"):
+        path = (folder or b".") + b"/" + program
+        number = _try(path, argv, env)
+        if number not in (errno.ENOENT, errno.ENOTDIR, errno.EACCES):
+            return number, path
+        if worse_path == program and os.path.isfile(path):  # there, but not to be run: by its mode, or its interpreter
+            worse, worse_path = number, path
+    return worse, worse_path
+
+
+def _try(path: bytes, argv: list[bytes], env: dict[bytes, bytes]) -> int:
+    try:
+        os.execve(path, argv, env)
+    except OSError as error:
+        return error.errno or errno.EIO
+    except ValueError:  # a NUL inside, which the server refused before
+        return errno.EINVAL

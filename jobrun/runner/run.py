@@ -1,0 +1,223 @@
+"""A job while it runs: its first process, its output, its deadlines, the end of its tree."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # signal itself imports enum
+import os
+import resource
+import select
+import time
+
+from jobrun.jobfile import file, frames, layout
+from jobrun.jobfile.writer import LogWriter
+from jobrun.runner import child, ending, tree
+from jobrun.runner.pump import Pump
+from jobrun.runner.record import exit_record
+from jobrun.runner.watch import LimitWatch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobrun.runner.order import Order
+    from jobrun.runner.claim import Claim
+    from jobrun.runner.syscalls import Syscalls
+
+NEVER = 1 << 62
+"""A deadline that does not come."""
+KILL_AGAIN_NS = 20_000_000
+"""Between two looks for what a kill has missed; doubled each time, up to a second."""
+SURVIVORS_AFTER_NS = 10_000_000_000
+"""What lives so long after its KILL is told, and the job is over."""
+
+
+class Run:
+    """One run of one job. All times are nanoseconds of the monotonic clock unless they say otherwise."""
+
+    def __init__(self, claim: Claim, order: Order, wake: int, calls: Syscalls) -> None:
+        self._claim, self._order, self._wake, self._calls = claim, order, wake, calls
+        begin = file.frames_begin(claim.fd, claim.key)
+        self._log = LogWriter(claim.fd, claim.key, claim.slot, begin, order.log_bytes, calls.punch_hole)
+        self._pump = Pump(self._log)
+        self._limits = LimitWatch(order)
+        self._pid = 0
+        self._status: int | None = None  # of the first process
+        self._verdict: ending.Verdict | None = None
+        self._stopped_by = ""
+        self._stops_seen = 0
+        self._started = 0
+        self._timeout_at = self._kill_at = NEVER
+        self._killing_since = 0
+        self._kill_pause = KILL_AGAIN_NS
+        self._recorded = False
+
+    # the start
+
+    def start(self) -> tuple[int, int, bytes] | None:
+        """Execute the first process. None: it runs; else step, errno and path of what failed."""
+        report_read, report_write = os.pipe2(os.O_CLOEXEC)
+        (out, out_write), (err, err_write) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+        stdin = self._open_stdin()
+        supervisor = os.getpid()
+        self._pid = os.fork()
+        if not self._pid:
+            streams = (stdin, out_write, err_write)
+            child.run(self._order, streams, report_write, self._claim.slot.mark, supervisor, self._calls)
+        for fd in (report_write, out_write, err_write, stdin):
+            os.close(fd)
+        self._pump.add(out, frames.STDOUT)
+        self._pump.add(err, frames.STDERR)
+        report = b"".join(iter(lambda: os.read(report_read, 8192), b""))
+        os.close(report_read)
+        if report:
+            os.waitpid(self._pid, 0)
+            step, number, path = report.split(b" ", 2)
+            return int(step), int(number), path
+        self._note_start()
+        return None
+
+    def _open_stdin(self) -> int:
+        if not self._order.stdin:
+            return os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.memfd_create("stdin")
+        with open(fd, "wb", closefd=False) as whole:
+            whole.write(self._order.stdin)
+        os.lseek(fd, 0, os.SEEK_SET)
+        self._order.stdin = b""
+        return fd
+
+    def _note_start(self) -> None:
+        slot = self._claim.slot
+        slot.state, slot.pid = layout.EXECUTED, self._pid
+        slot.started_ns, slot.started_boot_ns = time.time_ns(), time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        self._claim.write_slot()
+        self._started = time.monotonic_ns()
+        timeout = self._order.limits.get("timeout")
+        if timeout is not None:
+            self._timeout_at = self._started + timeout
+
+    # the loop
+
+    def until_ended(self) -> None:
+        """Wait for output, signals and deadlines until the tree is gone and its end is recorded."""
+        self._pump.poll.register(self._wake, select.POLLIN)
+        self._read_stops()  # one may have come before the start was over
+        while not (self._reap() and self._status is not None):
+            if self._status is not None:
+                self._end_rest()
+            ready = self._pump.poll.poll(self._milliseconds())
+            for fd, _ in ready:
+                if fd == self._wake:
+                    self._take_signals()
+                else:
+                    self._pump.take(fd)
+            self._keep_deadlines()
+        self._pump.drain()
+        self._record(survivors=0)
+
+    def _milliseconds(self) -> int | None:
+        due = min(self._timeout_at, self._kill_at, self._limits.due)
+        return None if due == NEVER else max(0, -(-(due - time.monotonic_ns()) // 1_000_000))
+
+    def _take_signals(self) -> None:
+        if _signal.SIGUSR1 in os.read(self._wake, 4096):
+            self._read_stops()
+
+    def _reap(self) -> bool:
+        """Wait for all that ended, adopted orphans too; True: no child is left."""
+        while True:
+            try:
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
+            except ChildProcessError:
+                return True
+            if not pid:
+                return False
+            if pid == self._pid and self._status is None:
+                self._first_ended(status, int((usage.ru_utime + usage.ru_stime) * 1e9))
+
+    def _first_ended(self, status: int, cpu_ns: int) -> None:
+        self._read_stops()  # one that was accepted before counts, though its signal comes after
+        self._status = status
+        self._timeout_at = NEVER
+        if self._verdict is None:
+            self._verdict = ending.of_first_process(status, self._order, cpu_ns)
+
+    def _end_rest(self) -> None:
+        """What the first process left behind gets the same as a stop would give it."""
+        if self._kill_at == NEVER:
+            self._end_tree(_signal.SIGTERM, self._order.grace_ns)
+
+    # the end
+
+    def _read_stops(self) -> None:
+        stops = layout.read_stops(self._claim.fd, self._claim.key)
+        for stop in stops[self._stops_seen :]:
+            if self._verdict is None:
+                self._stopped_by = stop.by
+                self._verdict = ending.Verdict(ending.STOPPED, f"{stop.by} stopped it")
+            self._end_tree(stop.signal, stop.grace_ns)
+        self._stops_seen = len(stops)
+
+    def _end_tree(self, signal: int, grace_ns: int) -> None:
+        """The signal once to every process, CONT, the grace, KILL. Never longer than a grace that runs already."""
+        if signal and grace_ns:
+            tree.signal_all(signal)
+            tree.signal_all(_signal.SIGCONT)
+        self._timeout_at = NEVER
+        if not self._killing_since:
+            self._kill_at = min(self._kill_at, time.monotonic_ns() + grace_ns)
+
+    def _keep_deadlines(self) -> None:
+        now = time.monotonic_ns()
+        if now >= self._timeout_at:
+            limit = ending.seconds(self._order.limits["timeout"])
+            self._verdict = ending.Verdict(ending.TIMEOUT, f"its time limit of {limit} was over")
+            self._end_tree(_signal.SIGTERM, self._order.grace_ns)
+        if now >= self._limits.due and not self._killing_since:
+            self._keep_limits()
+        if now >= self._kill_at:
+            self._kill(now)
+
+    def _keep_limits(self) -> None:
+        broken = self._limits.look()
+        if broken is None:
+            return
+        if self._verdict is None:
+            self._verdict = broken.verdict
+        self._end_tree(broken.signal, broken.grace_ns)
+
+    def _kill(self, now: int) -> None:
+        self._killing_since = self._killing_since or now
+        tree.kill_all()
+        self._kill_at = now + self._kill_pause
+        self._kill_pause = min(2 * self._kill_pause, 10**9)
+        if now - self._killing_since >= SURVIVORS_AFTER_NS and not self._recorded:
+            self._pump.drain()
+            self._record(survivors=len(tree.descendants(os.getpid())))
+
+    def _record(self, *, survivors: int) -> None:
+        if self._recorded:
+            return
+        self._recorded = True
+        verdict = self._verdict or ending.Verdict(ending.LOST, "its first process can not be killed")
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        record = exit_record(verdict, self._claim.slot, self._log.offset)
+        record.update(_outcome(self._status))
+        record.update({
+            b"by": self._stopped_by,
+            b"elapsed_ns": time.monotonic_ns() - self._started,
+            b"user_cpu_ns": int(used.ru_utime * 1e9),
+            b"system_cpu_ns": int(used.ru_stime * 1e9),
+            b"peak_memory": max(used.ru_maxrss << 10, self._limits.peak_memory),
+            b"output": self._log.output_bytes,
+            b"dropped": self._log.dropped_bytes,
+            b"unwritten": self._log.unwritten,
+            b"survivors": survivors,
+        })  # fmt: skip
+        file.write_exit(self._claim.fd, self._claim.key, record)
+
+
+def _outcome(status: int | None) -> dict[bytes, int | bytes | str]:
+    if status is None:
+        return {}
+    if os.WIFSIGNALED(status):
+        return {b"signal": os.WTERMSIG(status)}
+    return {b"code": os.WEXITSTATUS(status)}

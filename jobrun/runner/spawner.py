@@ -1,0 +1,120 @@
+"""The spawner: forks a supervisor a job. It has one thread, no grpc and an empty environment, and outlives the server
+until its last child is gone: as a subreaper it gets what a killed supervisor leaves, and kills it."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # signal itself imports enum
+import gc
+import os
+import select
+
+from jobrun.runner import tree
+from jobrun.runner.supervisor import supervise
+from jobrun.runner.syscalls import Syscalls
+from jobrun.runner.wake import wake_on
+
+MOST_MESSAGE = 256
+"""Bytes of one dispatch: "ID ATTEMPT"."""
+IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM, _signal.SIGPIPE, _signal.SIGXFSZ)
+"""By spawner and supervisors: a server that is told to stop, with its whole session or unit, leaves the jobs alone."""
+
+
+def main(sock: int, data: str) -> None:
+    """Serve dispatches from a SOCK_SEQPACKET socket until its other end is closed and no child is left."""
+    os.umask(0o077)
+    os.set_inheritable(sock, False)
+    os.set_blocking(sock, False)
+    syscalls = Syscalls()
+    syscalls.become_subreaper()
+    set_dispositions()
+    spawner = Spawner(sock, data, syscalls)
+    gc.collect()
+    gc.freeze()
+    gc.disable()  # what is frozen is never written to, so supervisors share it
+    spawner.serve()
+
+
+def set_dispositions() -> None:
+    """The known ones, whatever the server was started with."""
+    for number in range(1, _signal.NSIG):
+        if _signal.getsignal(number) == _signal.SIG_IGN:
+            _signal.signal(number, _signal.SIG_DFL)
+    for number in IGNORED:
+        _signal.signal(number, _signal.SIG_IGN)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+
+
+class Spawner:
+    """`sock` is where dispatches come from, `data` the server's data folder."""
+
+    def __init__(self, sock: int, data: str, syscalls: Syscalls) -> None:
+        self._sock, self._data, self._syscalls = sock, data, syscalls
+        self._wake = wake_on(_signal.SIGCHLD)
+        self._supervisors: set[int] = set()
+        self._open = True
+
+    def serve(self) -> None:
+        """Until the server's end is closed and every child is gone."""
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        while self._open or self._supervisors or self._has_children():
+            ready = [fd for fd, _ in poll.poll()]
+            if self._wake in ready:
+                self._reap()
+            if self._sock in ready and not self._receive():
+                poll.unregister(self._sock)
+                self._open = False
+
+    def _receive(self) -> bool:
+        try:
+            message = os.read(self._sock, MOST_MESSAGE)
+        except BlockingIOError:
+            return True
+        except ConnectionResetError:
+            return False
+        if not message:
+            return False
+        job_id, attempt = message.split()
+        pid = os.fork()
+        if pid == 0:
+            self._become_supervisor(job_id.decode(), int(attempt))
+        self._supervisors.add(pid)
+        return True
+
+    def _become_supervisor(self, job_id: str, attempt: int) -> None:
+        code = 1
+        try:
+            os.close(self._wake)
+            _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
+            supervise(self._data, job_id, attempt, self._sock, self._syscalls)
+            code = 0
+        except Exception as error:  # the last thing that it says: to the server's log, by way of the spawner's stderr
+            line = error.__traceback__.tb_lineno if error.__traceback__ else 0
+            os.write(2, f"supervisor of {job_id}: {error!r} ({line})\n".encode())
+        finally:
+            os._exit(code)
+
+    def _reap(self) -> None:
+        os.read(self._wake, 4096)
+        orphans = False
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                break
+            if not pid:
+                break
+            orphans |= status != 0 or pid not in self._supervisors
+            self._supervisors.discard(pid)
+        if orphans:
+            self._kill_orphans()
+
+    def _kill_orphans(self) -> None:
+        """Children that are no supervisors: what killed ones left. They are ours to reap, so their pids are theirs."""
+        for pid in tree.children("self"):
+            if pid not in self._supervisors:
+                os.kill(pid, _signal.SIGKILL)
+
+    def _has_children(self) -> bool:
+        return any(True for _ in tree.children("self"))

@@ -1,0 +1,61 @@
+"""One job's supervisor: claims its file, runs it, pumps its output, ends its tree, records its end.
+
+It needs no server: what it knows is in the job's file, what it learns goes there."""
+
+from __future__ import annotations
+
+import _signal  # type: ignore[import-not-found]  # signal itself imports enum
+import os
+
+from jobrun.jobfile import file, layout, lock
+from jobrun.runner import child, ending
+from jobrun.runner.claim import Claim
+from jobrun.runner.run import Run
+from jobrun.runner.wake import wake_on
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from jobrun.runner.syscalls import Syscalls
+
+
+def supervise(data: str, job_id: str, attempt: int, sock: int, calls: Syscalls) -> None:
+    """Run the job, if this dispatch is the one that its file waits for; returns when its end is recorded."""
+    wake = wake_on(_signal.SIGCHLD, _signal.SIGUSR1)  # before the claim: from then on a stop may be signalled
+    os.setsid()
+    calls.become_subreaper()
+    fd = os.open(f"{data}/jobs/{job_id}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+    if not lock.try_own(fd):
+        return
+    key = layout.read_header(fd).key
+    slot = layout.read_slot(fd, key)
+    if slot.state != layout.READY or slot.attempt != attempt or file.has_exit(fd):
+        return
+    claim = Claim(fd, key, slot, f"{data}/secrets/{job_id}")
+    order = claim.take()
+    if order is None:
+        return
+    stops = layout.read_stops(fd, key)
+    if stops:
+        by = stops[0].by
+        claim.end_unstarted(ending.Verdict(ending.STOPPED, f"{by} stopped it before it was executed"), {b"by": by})
+        return
+    run = Run(claim, order, wake, calls)
+    failure = run.start()
+    if failure is not None:
+        step, number, path = failure
+        shown, text = ending.start_failure(step, number, path, order)
+        failed: dict[bytes, int | bytes | str] = {b"step": step, b"errno": number, b"path": shown[: child.MOST_PATH]}
+        claim.end_unstarted(ending.Verdict(ending.START_FAILED, text), failed)
+        return
+    _tell(sock, job_id)
+    run.until_ended()
+
+
+def _tell(sock: int, job_id: str) -> None:
+    """A hint that saves the server a look; it finds out without."""
+    try:
+        os.write(sock, job_id.encode())
+    except (BlockingIOError, BrokenPipeError, ConnectionResetError):
+        return
+    finally:
+        os.close(sock)
