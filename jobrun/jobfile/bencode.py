@@ -6,10 +6,10 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from typing import TypeAlias, Union
+    from typing import TypeAlias
 
-    Value: TypeAlias = Union[int, bytes, str, Sequence["Value"], Mapping[bytes, "Value"]]
-    Decoded: TypeAlias = Union[int, bytes, list["Decoded"], dict[bytes, "Decoded"]]
+    Value: TypeAlias = int | bytes | str | Sequence["Value"] | Mapping[bytes, "Value"]
+    Decoded: TypeAlias = int | bytes | list["Decoded"] | dict[bytes, "Decoded"]
 
 
 def encode(value: Value) -> bytes:
@@ -62,7 +62,7 @@ def _decode(data: bytes, at: int) -> tuple[Decoded, int]:
         items, end = _decode_list(data, at + 1)
         if len(items) % 2:
             raise ValueError("a dictionary's last key has no value")
-        return dict(zip(items[::2], items[1::2])), end  # type: ignore[arg-type]  # a key that can't be one raises
+        return dict(zip(items[::2], items[1::2], strict=True)), end  # type: ignore[arg-type]  # a key that can't be one raises
     colon = data.index(b":", at)
     end = colon + 1 + int(data[at:colon])
     if not colon < end <= len(data):

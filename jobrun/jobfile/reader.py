@@ -1,7 +1,7 @@
 """Reading a job's output by cursor, while it grows and while its middle is dropped.
 
-A cursor is an offset of a frame, or the end. Data is read first and the slot second: what lies in the gap by then may be
-zeros, and is not looked at."""
+A cursor is an offset of a frame, or the end. Data is read first and the slot second: what lies in the gap by then may
+be zeros, and is not looked at."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class LogReader:
             return
         gap_from, gap_to, _ = self._gap()
         if not gap_from <= cursor < gap_to:
-            head = os.pread(self._fd, frames.HEAD_SIZE, cursor) if cursor < 1 << 62 else b""
+            head = os.pread(self._fd, frames.HEAD_SIZE, cursor) if self._first < cursor < 1 << 62 else b""
             if frames.parse(self._key, head, 0, cursor) is None and cursor != log_end(self._fd, self._key):
                 raise BadCursor
         self.go_to(cursor)
@@ -98,11 +98,13 @@ class LogReader:
         return slot.gap_from, slot.gap_to, slot.gap_dropped
 
     def _jump(self, gap_from: int, gap_to: int, dropped: int) -> Gap:
+        index = index_at(self._fd, self._key, gap_to)
+        before = None if index is None else sum(index[1:])
         if self.cursor != gap_from:
-            after = index_at(self._fd, self._key, gap_to)
             known = self._passed
-            dropped = min(dropped, gap_to - self.cursor) if known is None or after is None else sum(after[1:]) - known
-        self.go_to(gap_to)
+            exact = None if known is None or before is None else before - known
+            dropped = min(dropped, gap_to - self.cursor) if exact is None else exact
+        self.cursor, self._passed = gap_to, before
         return Gap(dropped, gap_to)
 
 
@@ -186,7 +188,7 @@ def resync(fd: int, key: int, offset: int, end: int) -> int:
     while offset < end:
         data = os.pread(fd, 64 << 10, offset)
         words = memoryview(data)[: len(data) & ~7].cast("Q")
-        for own, at in zip(words, range(offset, end, 8)):
+        for own, at in zip(words, range(offset, offset + len(data), 8), strict=False):
             if own == at and frames.parse(key, os.pread(fd, frames.HEAD_SIZE, at), 0, at) is not None:
                 return at
         if not len(words):

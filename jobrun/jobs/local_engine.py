@@ -154,7 +154,7 @@ class LocalEngine:
             raise _storage_error(error) from error
 
     def keep_secrets(self, job_id: str, secrets: Secrets, *, durable: bool) -> None:
-        """Until the job's supervisor has read them. `durable`: on disk when this returns, for a job that has to wait."""
+        """Until the job's supervisor has read them. `durable`: on disk when this returns, for one that has to wait."""
         env = {name.encode(): value for name, value in {**secrets.env, **secrets.secret_env}.items()}
         data = layout.pack_block({b"env": env, b"stdin": secrets.stdin}, 0)
         try:

@@ -28,7 +28,7 @@ class SpawnerProcess:
     def start(self) -> None:
         """OSError where no process can be had."""
         ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
+        ours.setblocking(False)  # noqa: FBT003  # its only form
         its.set_inheritable(True)
         tree = Path(__file__).parents[2]
         argv = [

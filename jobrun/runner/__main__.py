@@ -1,4 +1,4 @@
-"""The spawner's own process: python -I -S .../jobrun/runner TREE SOCKET DATA. Nothing but small stdlib modules in here."""
+"""The spawner's own process: python -I -S .../__main__.py TREE SOCKET DATA."""
 
 import sys
 

@@ -17,8 +17,8 @@ from jobrun.runner.watch import LimitWatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from jobrun.runner.order import Order
     from jobrun.runner.claim import Claim
+    from jobrun.runner.order import Order
     from jobrun.runner.syscalls import Syscalls
 
 NEVER = 1 << 62

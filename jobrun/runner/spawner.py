@@ -22,7 +22,7 @@ IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM, _signal.SIGPIPE, _si
 def main(sock: int, data: str) -> None:
     """Serve dispatches from a SOCK_SEQPACKET socket until its other end is closed and no child is left."""
     os.umask(0o077)
-    os.set_inheritable(sock, False)
+    os.set_inheritable(sock, False)  # noqa: FBT003  # its only form
     os.set_blocking(sock, False)
     syscalls = Syscalls()
     syscalls.become_subreaper()
@@ -89,7 +89,7 @@ class Spawner:
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
             supervise(self._data, job_id, attempt, self._sock, self._syscalls)
             code = 0
-        except Exception as error:  # the last thing that it says: to the server's log, by way of the spawner's stderr
+        except Exception as error:  # noqa: BLE001  # the last thing that it says: to the server's log, by way of the spawner's stderr
             line = error.__traceback__.tb_lineno if error.__traceback__ else 0
             os.write(2, f"supervisor of {job_id}: {error!r} ({line})\n".encode())
         finally:

@@ -28,12 +28,19 @@ def children(pid: int | str) -> Iterator[int]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         try:
-            found = b"".join(iter(lambda: os.read(fd, 4096), b""))
+            found = _read_whole(fd)
         except ProcessLookupError:
             continue
         finally:
             os.close(fd)
         yield from map(int, found.split())
+
+
+def _read_whole(fd: int) -> bytes:
+    data = b""
+    while part := os.read(fd, 4096):
+        data += part
+    return data
 
 
 def descendants(root: int) -> dict[int, int]:
