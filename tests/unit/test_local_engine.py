@@ -1,0 +1,297 @@
+"""The engine: real spawner, real supervisors, real jobs, without a server."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import select
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from jobrun.jobfile import file, layout, lock
+from jobrun.jobs.local_engine import DataFolder, LocalEngine, Observation, Order, StopOrder, Verdict
+from jobrun.logs.follow import Cursor, read_log
+from jobrun.logs.wakeups import Wakeups
+from jobrun.model.job import JobSpec, Secrets
+from jobrun.model.lifecycle import EndReason, State
+
+DEADLINE_S = 30
+NOTHING = Secrets({}, {})
+BOTH = frozenset({1, 2})
+
+
+class Machine:
+    """An engine with a data folder of its own, and news of its jobs."""
+
+    def __init__(self, data: Path) -> None:
+        self.folder = DataFolder(data)
+        self.engine = LocalEngine(self.folder)
+        self.news: asyncio.Queue[str] = asyncio.Queue()
+
+    def create(self, job_id: str, *argv: str, limits: dict[str, int] | None = None, grace_ns: int = 10**10) -> None:
+        """A job that was not dispatched yet."""
+        spec = JobSpec(argv=argv, cwd="/tmp", limits=limits or {}, grace_ns=grace_ns)
+        env = {"PATH": b"/usr/bin:/bin"}
+        order = Order(spec=spec, user="me", env_base=env, work_dir="", cpuset=(), created_ns=time.time_ns())
+        self.engine.create(job_id, order)
+        self.engine.keep_secrets(job_id, NOTHING, durable=False)
+
+    def start(self, job_id: str, *argv: str, limits: dict[str, int] | None = None, grace_ns: int = 10**10) -> None:
+        """A job that was dispatched."""
+        self.create(job_id, *argv, limits=limits, grace_ns=grace_ns)
+        self.engine.dispatch(job_id)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Wait for news until it is so."""
+        while not is_so():
+            await asyncio.wait_for(self.news.get(), DEADLINE_S)
+
+    async def running(self, job_id: str) -> Observation:
+        """Once its first process was executed."""
+        await self.until(lambda: self.engine.observe(job_id).state is State.RUNNING)
+        return self.engine.observe(job_id)
+
+    async def ended(self, job_id: str) -> Observation:
+        """Once its end is on record."""
+        await self.until(lambda: self.engine.judge(job_id) is Verdict.ENDED)
+        return self.engine.observe(job_id)
+
+    async def output(self, job_id: str, *, lines: int) -> list[bytes]:
+        """So many of its first lines, as they come."""
+        data, wakeups = b"", Wakeups(asyncio.get_running_loop())
+        async for event in read_log(job_id, self.engine.log_path(job_id), Cursor(0), BOTH, wakeups):
+            data += b"".join(body for _, _, body in getattr(event, "records", ()))
+            if data.count(b"\n") >= lines:
+                break
+        wakeups.close()
+        return data.splitlines()
+
+    def supervisor(self, job_id: str) -> int:
+        """The pid that holds the job's lock."""
+        with open(self.engine.log_path(job_id), "rb") as opened:
+            return lock.holder(opened.fileno()) or 0
+
+
+@asynccontextmanager
+async def machine(data: Path) -> AsyncIterator[Machine]:
+    """An engine at work."""
+    made = Machine(data)
+    made.engine.start()
+    made.engine.attach(asyncio.get_running_loop(), made.news.put_nowait)
+    try:
+        yield made
+    finally:
+        await made.engine.close()
+
+
+def converse(data: Path, body: Callable[[Machine], Awaitable[None]]) -> None:
+    """Run a conversation with an engine, in its own loop."""
+
+    async def whole() -> None:
+        async with machine(data) as one:
+            await body(one)
+
+    asyncio.run(asyncio.wait_for(whole(), 4 * DEADLINE_S))
+
+
+def kill_and_wait(pid: int) -> None:
+    """SIGKILL to a process of this test's, and its end."""
+    fd = os.pidfd_open(pid)
+    signal.pidfd_send_signal(fd, signal.SIGKILL)
+    os.close(fd)
+
+
+def alive(pid: int) -> bool:
+    """Whether there is such a process, and it is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def test_a_killed_supervisor_takes_its_tree_along_and_the_job_is_lost(tmp_path: Path) -> None:
+    """A job whose supervisor dies is told LOST, and nothing of it goes on unseen."""
+
+    async def body(one: Machine) -> None:
+        one.start("a", "sh", "-c", "setsid env -i sleep 300 & echo $!; exec sleep 300")
+        first = (await one.running("a")).pid
+        (line,) = await one.output("a", lines=1)
+        kill_and_wait(one.supervisor("a"))
+        seen = await one.ended("a")
+        assert seen.end is not None
+        assert (seen.end.reason, seen.end.exit_code, seen.end.signal) == (EndReason.LOST, None, None)
+        await asyncio.wait_for(asyncio.to_thread(wait_gone, first, int(line)), DEADLINE_S)
+
+    converse(tmp_path, body)
+
+
+def wait_gone(*pids: int) -> None:
+    """Until none of these processes is there."""
+    for pid in pids:
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            continue
+        select.select([fd], [], [])
+        os.close(fd)
+
+
+def test_without_spawner_and_supervisor_the_mark_finds_what_is_left(tmp_path: Path) -> None:
+    """Both are killed: the judge still finds every process of the job, also one that left session and environment."""
+
+    async def body(one: Machine) -> None:
+        one.start("a", "sh", "-c", "setsid env -i sleep 300 & echo $!; exec sleep 300")
+        first = (await one.running("a")).pid
+        (line,) = await one.output("a", lines=1)
+        supervisor = one.supervisor("a")
+        spawner = int(Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[1])
+        kill_and_wait(spawner)
+        kill_and_wait(supervisor)
+        seen = await one.ended("a")
+        assert seen.end is not None
+        assert seen.end.reason is EndReason.LOST
+        await asyncio.wait_for(asyncio.to_thread(wait_gone, first, int(line)), DEADLINE_S)
+
+    converse(tmp_path, body)
+
+
+def test_a_new_spawner_goes_on(tmp_path: Path) -> None:
+    """A killed spawner costs no running job, and the next jobs start."""
+
+    async def body(one: Machine) -> None:
+        one.start("a", "sh", "-c", "read x < gate; exit 7".replace("gate", str(tmp_path / "gate")))
+        os.mkfifo(tmp_path / "gate")
+        await one.running("a")
+        spawner = int(Path(f"/proc/{one.supervisor('a')}/stat").read_text().rpartition(")")[2].split()[1])
+        kill_and_wait(spawner)
+        while await asyncio.wait_for(one.news.get(), DEADLINE_S) != "":
+            pass
+        one.start("b", "true")
+        assert (await one.ended("b")).end is not None
+        assert one.engine.judge("a") is Verdict.ALIVE
+        (tmp_path / "gate").write_text("go\n")
+        seen = await one.ended("a")
+        assert seen.end is not None
+        assert seen.end.exit_code == 7
+
+    converse(tmp_path, body)
+
+
+def test_a_dispatch_of_an_earlier_attempt_runs_nothing(tmp_path: Path) -> None:
+    """A dispatch that was delayed until another was made does not run the job a second time."""
+
+    async def body(one: Machine) -> None:
+        one.create("a", "sh", "-c", f"echo x >> {tmp_path}/ran")
+        one.engine._spawner.send("a", 7)  # the file waits for no such attempt
+        for _ in range(3):
+            one.engine.dispatch("a")
+        await one.ended("a")
+        one.engine.dispatch("a")
+        one.start("b", "true")
+        await one.ended("b")
+        assert (tmp_path / "ran").read_text() == "x\n"
+
+    converse(tmp_path, body)
+
+
+def test_a_stop_that_comes_before_the_claim_is_seen(tmp_path: Path) -> None:
+    """A stop right after a start is not lost, and nothing is executed."""
+
+    async def body(one: Machine) -> None:
+        one.create("a", "sh", "-c", f"touch {tmp_path}/ran")
+        one.engine.stop("a", StopOrder(signal=15, grace_ns=10**9, by="me"))
+        one.engine.dispatch("a")
+        seen = await one.ended("a")
+        assert seen.end is not None
+        assert (seen.end.reason, seen.end.stopped_by, seen.started_ns) == (EndReason.STOPPED, "me", 0)
+        assert not (tmp_path / "ran").exists()
+        assert not (one.folder.secrets / "a").exists()
+
+    converse(tmp_path, body)
+
+
+def test_a_record_of_another_boot_is_lost_and_nobody_is_signalled(tmp_path: Path) -> None:
+    """After a reboot a recorded pid, and a mark, are a stranger's: the job is LOST and the stranger lives."""
+
+    async def body(one: Machine) -> None:
+        one.create("a", "true")
+        stranger = os.posix_spawn("/bin/sleep", ["sleep", "300"], {})
+        with open(one.engine.log_path("a"), "r+b") as opened:
+            fd = opened.fileno()
+            key = layout.read_header(fd).key
+            slot = layout.read_slot(fd, key)
+            slot.state, slot.supervisor, slot.pid = layout.EXECUTED, stranger, stranger
+            slot.boot_id, slot.mark = b"another boot 016", resource.prlimit(stranger, resource.RLIMIT_RTTIME)[1]
+            slot.mark = max(slot.mark, 1)
+            layout.write_slot(fd, key, slot)
+        one.engine.stop("a", StopOrder(signal=9, grace_ns=0, by="me"))
+        assert one.engine.judge("a") is Verdict.ENDED
+        seen = one.engine.observe("a")
+        assert seen.end is not None
+        assert seen.end.reason is EndReason.LOST
+        assert "restarted" in seen.end.detail
+        assert alive(stranger)
+        kill_and_wait(stranger)
+        os.waitpid(stranger, 0)
+
+    converse(tmp_path, body)
+
+
+def test_an_environment_that_a_power_cut_took_ends_the_job(tmp_path: Path) -> None:
+    """A job without its environment is never run as if it had one."""
+
+    async def body(one: Machine) -> None:
+        one.create("a", "true")
+        (one.folder.secrets / "a").write_bytes(b"torn")
+        one.engine.dispatch("a")
+        seen = await one.ended("a")
+        assert seen.end is not None
+        assert seen.end.reason is EndReason.LOST
+
+    converse(tmp_path, body)
+
+
+def test_the_spawner_is_small(tmp_path: Path) -> None:
+    """1,000 jobs take 1,000 times what is loaded here: no grpc, no enum, no typing."""
+
+    async def body(one: Machine) -> None:
+        one.start("a", "sleep", "300")
+        await one.running("a")
+        supervisor = one.supervisor("a")
+        maps = Path(f"/proc/{supervisor}/maps").read_text()
+        assert "cygrpc" not in maps
+        assert "_ssl" not in maps
+        rollup = dict(
+            line.split(":", 1) for line in Path(f"/proc/{supervisor}/smaps_rollup").read_text().splitlines()[1:]
+        )
+        assert int(rollup["Pss"].split()[0]) < 5000  # kB; shared with the spawner it is alone with here
+        one.engine.stop("a", StopOrder(signal=9, grace_ns=0, by="me"))
+        await one.ended("a")
+
+    converse(tmp_path, body)
+
+
+def test_a_full_stop_list_is_told(tmp_path: Path) -> None:
+    """The 65th stop with a signal of its own is refused, not dropped in silence."""
+
+    async def body(one: Machine) -> None:
+        one.create("a", "true")
+        for _ in range(layout.MOST_STOPS):
+            one.engine.stop("a", StopOrder(signal=15, grace_ns=10**9, by="me"))
+        with pytest.raises(Exception, match="64 times"):
+            one.engine.stop("a", StopOrder(signal=15, grace_ns=10**9, by="me"))
+        one.engine.stop("a", StopOrder(signal=0, grace_ns=10**9, by="me"))
+
+    converse(tmp_path, body)
+
+
+def test_the_exit_record_survives_a_full_disk(tmp_path: Path) -> None:
+    """A job's file has room for its end from the beginning."""
+    file.create(str(tmp_path / "job"), 1, {b"argv": []})
+    assert (tmp_path / "job").stat().st_blocks * 512 >= layout.FRAMES_AT
