@@ -24,9 +24,15 @@ def measure(file: Path, folder: Path) -> list[tuple[str, str, str, str, str]]:
     peer = [_rate(["cat", plain], {}) for _ in range(ROUNDS)]
     a, b = statistics.median(ours), statistics.median(peer)
     return [
-        ("2 GiB stored output, one follower, insecure loopback (peer: cat into a pipe)", f"{a:.0f} MB/s", f"{b:.0f} MB/s", f"{a / b:.2f}", "500 MB/s"),
+        (
+            "2 GiB stored, one follower, insecure loopback (peer: cat into a pipe)",
+            f"{a:.0f} MB/s",
+            f"{b:.0f} MB/s",
+            f"{a / b:.2f}",
+            "500 MB/s",
+        ),
         ("2 GiB live output, job to client, insecure loopback", f"{live:.0f} MB/s", "", "", ""),
-    ]  # fmt: skip
+    ]
 
 
 def _rate(argv: list[object], env: dict[str, str]) -> float:

@@ -39,7 +39,7 @@ def private(file: Path, home: Path) -> Iterator[tuple[dict[str, str], Path]]:
 
 @contextlib.contextmanager
 def insecure(file: Path, home: Path) -> Iterator[tuple[dict[str, str], str]]:
-    """A server over TCP on loopback without login, which root may not run: the environment of a client, and HOST:PORT."""
+    """A server over TCP on loopback, which root may not run: the environment of a client, and HOST:PORT."""
     env = environment(home)
     account: dict[str, object] = {}
     if os.getuid() == 0:

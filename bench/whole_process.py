@@ -1,4 +1,4 @@
-"""`run -- true` as a whole process, warm, on the private server; beside what a client that imports grpc costs at least."""
+"""`run -- true` as a whole process, warm, on the private server; beside what importing grpc costs at least."""
 
 from __future__ import annotations
 
@@ -29,6 +29,12 @@ def measure(file: Path, folder: Path) -> list[tuple[str, str, str, str, str]]:
                     times.setdefault(" ".join(argv), []).append(1e3 * (time.perf_counter() - begun))
     a, b, c, d = (statistics.median(found) for found in times.values())
     return [
-        ("run -- true, private server, warm (peer: python -c 'import grpc')", f"{a:.0f} ms", f"{b:.0f} ms", f"{a / b:.2f}", "150 ms"),
+        (
+            "run -- true, private, warm (peer: python -c 'import grpc')",
+            f"{a:.0f} ms",
+            f"{b:.0f} ms",
+            f"{a / b:.2f}",
+            "150 ms",
+        ),
         ("version, warm (peer: python -I -S -c pass)", f"{c:.1f} ms", f"{d:.1f} ms", f"{c / d:.2f}", "2.0"),
-    ]  # fmt: skip
+    ]

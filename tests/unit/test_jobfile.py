@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import resource
+import signal
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -273,3 +275,34 @@ def test_the_lock_names_its_holder_and_ends_with_it(log: Log, tmp_path: Path) ->
     assert lock.try_judge(log.fd)
     for fd in (hold, gate, told, tell):
         os.close(fd)
+
+
+def test_output_that_finds_no_room_is_told_in_its_place(log: Log) -> None:
+    """A full disk costs what was written while it was full, and the log says how much, there."""
+    before = log.fill(50_000, record=1000)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (log.writer.offset + 1500, hard))
+    try:
+        lost = log.fill(30_000, record=1000, seed=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    after = log.fill(50_000, record=1000, seed=3)
+    kept, gaps = everything(LogReader(log.fd, BOTH))
+    assert gaps == [29_000]
+    assert kept == before + lost[:1000] + after
+    assert log.writer.unwritten == 0
+    assert (log.writer.output_bytes, log.writer.dropped_bytes) == (130_000, 29_000)
+
+
+def test_without_holes_the_first_half_stays(tmp_path: Path) -> None:
+    """Where a file system punches no holes, what is kept is still within the bound, and the rest is counted."""
+    log = Log(tmp_path / "job", MIB)
+    log.writer = LogWriter(log.fd, log.key, log.slot, log.writer.offset, MIB, None)
+    made = log.fill(3 * MIB, record=10_000)
+    kept, gaps = everything(LogReader(log.fd, BOTH))
+    os.close(log.fd)
+    assert gaps == []
+    assert made.startswith(kept)
+    assert MIB // 2 - 10_000 <= len(kept) <= MIB // 2
+    assert log.writer.unwritten == len(made) - len(kept)
