@@ -25,10 +25,6 @@ LEAST_CHARGE = 8
 """What a record counts against the bound at least: the file then takes 4 x the bound, however small the records are."""
 
 
-def _no_punch(fd: int, start: int, length: int) -> None:
-    raise AssertionError("nothing is punched where no hole can be made")
-
-
 class Mark:
     """An index frame: where a hole may begin or end. `charged` and `written` (bytes): before it."""
 
@@ -40,12 +36,11 @@ class Mark:
 
 class LogWriter:
     """The one writer of a file's frames and slot; whoever has it holds the file's lock. `punch(fd, from, length)` makes
-    a hole; None where the file system has none: then the first half of the bound is all that is kept."""
+    a hole, OSError where the file system has none: then only the beginning is kept, as much as the bound allows."""
 
-    def __init__(self, fd: int, key: int, slot: layout.Slot, offset: int, bound: int, punch: Punch | None) -> None:
+    def __init__(self, fd: int, key: int, slot: layout.Slot, offset: int, bound: int, punch: Punch) -> None:
         self._fd, self._key, self._slot, self._bound = fd, key, slot, bound
-        self._punch = punch or _no_punch
-        self._can_punch = punch is not None
+        self._punch, self._can_punch = punch, True
         self.offset = offset
         self.written = [0, 0]  # bytes of stdout and stderr in frames, dropped since or not
         self.unwritten = 0  # bytes that could not be written, not told yet
@@ -76,7 +71,7 @@ class LogWriter:
         charge = max(len(data), LEAST_CHARGE)
         if self._charged - self._gap_charged + charge > self._bound and self._can_punch:
             self._make_room()
-        full = not self._can_punch and self._charged + charge > self._bound // 2
+        full = not self._can_punch and self._charged + charge > self._bound
         if full or not self._write(stream, data):
             self.unwritten += len(data)
             self.lost += len(data)
@@ -85,9 +80,7 @@ class LogWriter:
         self._charged += charge
 
     def _write(self, stream: int, data: bytes) -> bool:
-        self._time = now = max(
-            self._time, time.time_ns()
-        )  # never goes back, so that a time can be looked up by bisecting
+        self._time = now = max(self._time, time.time_ns())  # never back, so that a time is found by bisecting
         offset = self.offset
         parts: list[bytes] = []
         index = offset if offset >= self._next_index else 0
@@ -132,9 +125,19 @@ class LogWriter:
         does not fit, more than that lies behind the gap."""
         half = self._bound // 2
         if self._gap_start is None:
+            if not self._probe():
+                return
             self._gap_start = [mark for mark in self._marks if mark.charged <= half][-1]
         self._marks = [mark for mark in self._marks if self._charged - mark.charged <= half - self._mark_step]
         self._set_gap(self._gap_start, self._marks[0])
+
+    def _probe(self) -> bool:
+        """Whether holes can be made here: tried beyond the end, before the slot says that there is one."""
+        try:
+            self._punch(self._fd, self.offset, layout.PAGE)
+        except OSError:
+            self._can_punch = False
+        return self._can_punch
 
     def _set_gap(self, start: Mark, end: Mark) -> None:
         slot = self._slot
