@@ -71,7 +71,7 @@ class LogWriter:
         charge = max(len(data), LEAST_CHARGE)
         if self._charged - self._gap_charged + charge > self._bound and self._can_punch:
             self._make_room()
-        full = not self._can_punch and self._charged + charge > self._bound
+        full = not self._can_punch and (self.unwritten > 0 or self._charged + charge > self._bound)
         if full or not self._write(stream, data):
             self.unwritten += len(data)
             self.lost += len(data)

@@ -99,7 +99,7 @@ def test_beyond_the_bound_beginning_and_end_stay(log: Log, record: int) -> None:
     assert len(kept) + gap == len(made)
     assert len(kept) <= MIB
     assert len(kept) > MIB * 3 // 4 if record > 8 else len(kept) > MIB // 10
-    head = next(n for n in range(len(kept)) if kept[: n + 1] != made[: n + 1])
+    head = len(os.path.commonprefix([kept, made]))
     assert kept[:head] + made[len(made) - (len(kept) - head) :] == kept
 
 
