@@ -21,7 +21,7 @@ class Limit:
     """One row. `field` is its name in jobrun.v1.Limits, `flag` its option, `rlimit` what setrlimit(2) holds of it in
     each process (-1: nothing), `enforced_by` what does so here; empty: not built yet, so refused."""
 
-    __slots__ = ("kind", "field", "flag", "unit", "rlimit", "least", "enforced_by")
+    __slots__ = ("enforced_by", "field", "flag", "kind", "least", "rlimit", "unit")
 
     def __init__(
         self, kind: int, field: str, flag: str, unit: str, rlimit: int, least: int, enforced_by: tuple[int, ...]

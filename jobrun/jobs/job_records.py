@@ -12,7 +12,6 @@ from jobrun.runner import ending, marked, tree
 from jobrun.runner.claim import boot_id
 from jobrun.runner.record import exit_record
 
-
 if TYPE_CHECKING:
     from jobrun.jobfile.bencode import Decoded, Value
 

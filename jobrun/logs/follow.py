@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from jobrun.jobfile import file, layout, reader
-from jobrun.jobfile.reader import Batch, Gap
+from jobrun.jobfile.reader import Batch as Batch  # told on: readers of a log need not know its file
+from jobrun.jobfile.reader import Gap as Gap
 from jobrun.logs.wakeups import Waiter, Wakeups
 from jobrun.model.errors import InvalidRequest, JobDamaged
 

@@ -1,0 +1,130 @@
+"""JobService on the wire: takes requests apart, asks the service, puts answers together."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import grpc.aio
+
+from jobrun.api import page_token
+from jobrun.api.turns import Turns
+from jobrun.jobs.service import JobService
+from jobrun.logs.follow import Batch, Cursor, Gap, Since, Start, TailLines
+from jobrun.model.caller import Caller
+from jobrun.model.errors import InvalidRequest
+from jobrun.model.job import Job
+from jobrun.model.lifecycle import State
+from jobrun.wire import convert
+from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
+from jobrun.wire.gen.jobrun.v1 import job_service_pb2_grpc
+from jobrun.wire.times import duration_ns, timestamp_ns
+from jobrun.wire.understood import check_understood
+
+if TYPE_CHECKING:  # a subscript that this type has in its stub alone
+    Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+    Identify: TypeAlias = Callable[[Context], Caller]
+
+STREAMS = frozenset({wire.OUTPUT_STREAM_STDOUT, wire.OUTPUT_STREAM_STDERR})
+PAGE, MOST_PAGE = 100, 1000
+"""Jobs on a page of a list: where none is asked for, and at most."""
+MOST_PAGE_BYTES = 2 << 20
+"""Of one page: clients take messages of up to 4 MiB, and one job may have 1 MiB."""
+
+
+class JobServicer(job_service_pb2_grpc.JobServiceServicer):
+    """Thin: no decision is made here."""
+
+    def __init__(self, jobs: JobService, identify: Identify) -> None:
+        self._jobs, self._identify = jobs, identify
+        self._turns = Turns()
+
+    async def Start(self, request: wire.StartRequest, context: Context) -> wire.StartResponse:
+        check_understood(request)
+        spec, secrets = convert.spec_from_wire(request.spec)
+        job = await self._jobs.start(self._identify(context), spec, secrets, request.request_id)
+        return wire.StartResponse(job=convert.job_to_wire(job))
+
+    async def Stop(self, request: wire.StopRequest, context: Context) -> wire.StopResponse:
+        signal = request.signal if request.HasField("signal") else None
+        grace = duration_ns(request.grace, "grace") if request.HasField("grace") else None
+        job = await self._jobs.stop(self._identify(context), request.job_id, signal, grace)
+        return wire.StopResponse(job=convert.job_to_wire(job))
+
+    async def GetStatus(self, request: wire.GetStatusRequest, context: Context) -> wire.GetStatusResponse:
+        job = self._jobs.status(self._identify(context), request.job_id)
+        return wire.GetStatusResponse(job=convert.job_to_wire(job))
+
+    async def Watch(  # type: ignore[override]  # it writes to the context: the newest alone, when the last was taken
+        self, request: wire.WatchRequest, context: Context
+    ) -> None:
+        first = True
+        async with contextlib.aclosing(self._jobs.watch(self._identify(context), request.job_id)) as jobs:
+            async for job in jobs:
+                await context.write(wire.WatchResponse(job=convert.job_to_wire(job, spec=first)))
+                first = False
+
+    async def Logs(  # type: ignore[override]  # it writes to the context: in turns
+        self, request: wire.LogsRequest, context: Context
+    ) -> None:
+        check_understood(request)
+        caller, start, streams = self._identify(context), _start(request), _streams(request)
+        reading = self._jobs.logs(caller, request.job_id, start, streams, follow=request.follow)
+        next_cursor = start.offset if isinstance(start, Cursor) else 0
+        async with contextlib.aclosing(reading) as events:
+            async for event in events:
+                if not isinstance(event, Job):
+                    next_cursor = event.next
+                await self._turns.write(context.write(_event(event, next_cursor)))
+
+    async def List(self, request: wire.ListRequest, context: Context) -> wire.ListResponse:
+        check_understood(request)
+        caller = self._identify(context)
+        before = page_token.decode(request.page_token, request.filter, caller.user)
+        wanted = convert.filter_from_wire(request.filter, caller.user)
+        found = self._jobs.find(caller, wanted, min(request.page_size or PAGE, MOST_PAGE), before)
+        answer, size, more = wire.ListResponse(), 0, found.more_before
+        for seq, job in found.jobs:
+            one = convert.job_to_wire(job)
+            answer.jobs.append(one)
+            size += one.ByteSize()
+            if size > MOST_PAGE_BYTES:
+                more = seq
+                break
+        if more is not None:
+            answer.next_page_token = page_token.encode(more, request.filter, caller.user)
+        return answer
+
+    async def Remove(self, request: wire.RemoveRequest, context: Context) -> wire.RemoveResponse:
+        await self._jobs.remove(self._identify(context), request.job_id)
+        return wire.RemoveResponse()
+
+
+def _start(request: wire.LogsRequest) -> Start:
+    which = request.WhichOneof("start")
+    if which == "tail_lines":
+        return TailLines(request.tail_lines)
+    if which == "since":
+        return Since(timestamp_ns(request.since, "since"))
+    return Cursor(request.cursor)
+
+
+def _streams(request: wire.LogsRequest) -> frozenset[int]:
+    if wire.OUTPUT_STREAM_UNSPECIFIED in request.streams:
+        raise InvalidRequest("streams", "name stdout or stderr")
+    return frozenset(request.streams) or STREAMS
+
+
+def _event(event: Batch | Gap | Job, next_cursor: int) -> wire.LogsResponse:
+    if isinstance(event, Job):
+        assert event.state is State.FINISHED, "a log ends with its job"
+        end = wire.LogEnd(job=convert.job_to_wire(event, spec=False))
+        return wire.LogsResponse(end=end, next_cursor=next_cursor)
+    if isinstance(event, Gap):
+        return wire.LogsResponse(gap=wire.LogGap(dropped_bytes=event.dropped), next_cursor=next_cursor)
+    records = [
+        wire.LogRecord(time_unix_nano=time_ns, stream=stream, data=data)  # type: ignore[arg-type]  # its number
+        for time_ns, stream, data in event.records
+    ]
+    return wire.LogsResponse(batch=wire.LogBatch(records=records), next_cursor=next_cursor)

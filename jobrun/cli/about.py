@@ -1,0 +1,64 @@
+"""`version` and `help`."""
+
+from __future__ import annotations
+
+from jobrun.cli.command import Command
+from jobrun.cli.options import Option, Parsed
+from jobrun.cli.output import put
+from jobrun.cli.session import JSON
+from jobrun.cli.words import no_words
+from jobrun.config.environment import Environment
+from jobrun.config.errors import NotBuilt, UsageError
+
+
+def version(parsed: Parsed, environment: Environment) -> int:
+    """Prints the version."""
+    from jobrun.version import BUILD, VERSION
+
+    no_words(parsed)
+    if parsed.flag("--licenses"):
+        raise NotBuilt("version --licenses")
+    if parsed.flag(JSON.key):
+        from jobrun.cli.jsontext import dump
+
+        put(dump({"version": VERSION, "build": BUILD}))
+    else:
+        put(f"jobrun {VERSION}\n")
+    return 0
+
+
+def help_(parsed: Parsed, environment: Environment) -> int:
+    """Prints what there is, or one command's options."""
+    from jobrun.cli.help import command_help, overview
+    from jobrun.cli.registry import load
+
+    if not parsed.words:
+        put(overview())
+        return 0
+    command = load(parsed.words[0])
+    if command is None:
+        raise UsageError(f'help: {parsed.words[0]}: no such command: see "jobrun help"')
+    put(command_help(command))
+    return 0
+
+
+COMMANDS = (
+    Command(
+        name="version",
+        summary="print the version",
+        words="",
+        description="",
+        options=(Option("--licenses", "what is inside (not in this version)"), JSON),
+        run=version,
+        example="jobrun version",
+    ),
+    Command(
+        name="help",
+        summary="print this, or the options of a command",
+        words="[COMMAND]",
+        description="",
+        options=(),
+        run=help_,
+        example="jobrun help run",
+    ),
+)

@@ -1,0 +1,46 @@
+"""`attach`."""
+
+from __future__ import annotations
+
+from jobrun.cli.command import Command
+from jobrun.cli.exit_codes import OURS
+from jobrun.cli.files import check_can_write
+from jobrun.cli.ids import find_job
+from jobrun.cli.options import Parsed
+from jobrun.cli.output import OutputFailed
+from jobrun.cli.session import RECONNECT, SERVER_OPTIONS, open_calls
+from jobrun.cli.signals import leave_on_signals
+from jobrun.cli.streaming import RESULT, say_goes_on, say_waiting, show_to_the_end
+from jobrun.cli.words import one_id
+from jobrun.config.environment import Environment
+
+
+def attach(parsed: Parsed, environment: Environment) -> int:
+    """Shows a job's output from the beginning, waits, and leaves as it did."""
+    leave_on_signals()
+    word = one_id(parsed)
+    check_can_write(RESULT.key, parsed.text(RESULT.key))
+    calls = open_calls(parsed, environment, reconnect=True)
+    from jobrun.client.errors import LostConnection, NoServer
+
+    job = find_job(calls, word)
+    say_waiting(job)
+    try:
+        return show_to_the_end(calls, job, parsed)
+    except (LostConnection, NoServer, OutputFailed) as error:
+        say_goes_on(job.id, error)
+        return OURS
+
+
+COMMANDS = (
+    Command(
+        name="attach",
+        summary="follow a job from the beginning, then exit as it did",
+        words="ID",
+        description="Shows all of the job's output, then what comes. It only looks: Ctrl-C ends this command alone.\n"
+        'ID is an id, a beginning of one that fits one job, or "@last", your newest job. Exit codes are those of run.',
+        options=(RECONNECT, RESULT, *SERVER_OPTIONS),
+        run=attach,
+        example="jobrun attach @last",
+    ),
+)

@@ -1,0 +1,117 @@
+"""From the command line to a command and an exit code. Every error is one line on stderr, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from jobrun.cli.output import BrokenOutput, OutputFailed, open_missing_descriptors, put, say
+
+if TYPE_CHECKING:
+    from jobrun.cli.command import Command
+
+BROKEN_PIPE = 128 + 13
+OURS = 125
+CODE_125 = frozenset({"run", "attach", "wait"})
+"""In these, 125 is everything that is jobrun's own."""
+HELP = frozenset({"-h", "--help"})
+
+
+def main(argv: list[str]) -> int:
+    """The whole program; `argv` as sys.argv. Only `server` returns: all others leave the process at once, as tearing
+    gRPC down costs 13 ms."""
+    words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in argv[1:]]
+    open_missing_descriptors()
+    _tell_faults_in_one_line(OURS if words[:1] and words[0] in CODE_125 else 1)
+    code = _run_words(words)
+    if words[:1] == ["server"]:
+        return code
+    os._exit(code)
+
+
+def _run_words(words: list[str]) -> int:
+    try:
+        if words in (["version"], ["--version"]):
+            return _version()
+        return _run_command(words)
+    except BrokenOutput:
+        return BROKEN_PIPE
+    except OutputFailed as error:
+        say(str(error))
+        return OURS if words[0] in CODE_125 else 1
+
+
+def _version() -> int:
+    """Before anything else is imported."""
+    from jobrun.version import VERSION
+
+    put(f"jobrun {VERSION}\n")
+    return 0
+
+
+def _run_command(words: list[str]) -> int:
+    from jobrun.config.errors import Refusal
+
+    try:
+        return _dispatch(words)
+    except Refusal as refusal:
+        say(str(refusal))
+        return OURS if words and words[0] in CODE_125 else refusal.code
+
+
+def _dispatch(words: list[str]) -> int:
+    from jobrun.cli.registry import LATER, load
+    from jobrun.config.errors import NotBuilt, UsageError
+
+    if not words:
+        raise UsageError('no command: see "jobrun help"')
+    name = "help" if words[0] in HELP else words[0]
+    if name in LATER:
+        raise NotBuilt(name)
+    _prepare_imports(name)
+    command = load(name)
+    if command is None:
+        raise UsageError(f'{name}: no such command: see "jobrun help"')
+    return _run(command, words[1:])
+
+
+def _prepare_imports(name: str) -> None:
+    """Before the first import of grpc or protobuf, which a command's module may bring."""
+    from jobrun.config.environment import quiet_grpc
+
+    quiet_grpc()
+    if name != "server":
+        from jobrun.client.deferred import defer_unused
+
+        defer_unused()
+
+
+def _run(command: Command, words: list[str]) -> int:
+    from jobrun.cli.options import Option, parse_words
+    from jobrun.config.environment import read_environment
+
+    wants_help = Option("-h --help", "print this")
+    parsed = parse_words(command.name, (*command.options, wants_help), words)
+    if parsed.flag(wants_help.key):
+        from jobrun.cli.help import command_help
+
+        put(command_help(command))
+        return 0
+    return command.run(parsed, read_environment())
+
+
+def _tell_faults_in_one_line(code: int) -> None:
+    """What nobody caught is a fault of ours: one line that says where, in every thread, and the code."""
+
+    def tell(kind: type[BaseException], error: BaseException | None, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):  # before a command has taken the signals over
+            os._exit(128 + 2)
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        where = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace is not None else "nowhere"
+        say(f"a fault of jobrun's own: {kind.__name__}: {error} at {where}: please report it")
+        os._exit(code)
+
+    sys.excepthook = tell

@@ -1,0 +1,123 @@
+"""The calls of JobService, each tried again where that is safe and there is time. All of them raise Refusal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+import grpc
+
+from jobrun.client.connection import Connection
+from jobrun.client.errors import LostConnection, NoServer
+from jobrun.client.retry import Retry
+from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
+from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
+from jobrun.wire.gen.jobrun.v1.job_service_pb2_grpc import JobServiceStub
+
+Answer = TypeVar("Answer")
+
+ANSWER_S = 60.0
+"""Seconds for an answer to a call that does not wait for a job: longer than a slow disk, shorter than for ever."""
+SHORT_RECONNECT_S = 2.0
+"""Seconds of an outage in commands that have no --reconnect."""
+
+
+class Calls:
+    """One server's JobService. `reconnect_s`: how long an outage may take, in seconds."""
+
+    def __init__(self, connection: Connection, reconnect_s: float = SHORT_RECONNECT_S) -> None:
+        self._connection = connection
+        self._reconnect_s = reconnect_s
+
+    def again(self) -> Calls:
+        """The same over a connection of its own, for another thread."""
+        return Calls(self._connection.again(), self._reconnect_s)
+
+    def start(self, request: wire.StartRequest) -> Job:
+        """Starts a job; `request_id` makes the retry safe."""
+        return self._try(lambda stub: stub.Start(request, timeout=ANSWER_S)).job
+
+    def stop(self, request: wire.StopRequest) -> Job:
+        """Stops a job; answers when it has finished, however long that takes."""
+        return self._try(lambda stub: stub.Stop(request)).job
+
+    def status(self, job_id: str) -> Job:
+        """One job as it stands."""
+        return self._try(lambda stub: stub.GetStatus(wire.GetStatusRequest(job_id=job_id), timeout=ANSWER_S)).job
+
+    def list(self, request: wire.ListRequest) -> wire.ListResponse:
+        """One page."""
+        return self._try(lambda stub: stub.List(request, timeout=ANSWER_S))
+
+    def remove(self, job_id: str) -> None:
+        """Forgets a finished job."""
+        self._try(lambda stub: stub.Remove(wire.RemoveRequest(job_id=job_id), timeout=ANSWER_S))
+
+    def logs(self, request: wire.LogsRequest) -> Iterator[wire.LogsResponse]:
+        """The output from where `request` begins, with follow up to LogEnd. What was yielded is never asked for again:
+        after an outage the stream goes on behind the last message that the caller came back from. `request` is
+        changed to say where."""
+        retry = Retry(self._connection, self._reconnect_s)
+        while True:
+            try:
+                for response in self._connection.stub().Logs(request):
+                    retry.answered()
+                    yield response
+                    if response.HasField("end"):
+                        return
+                    request.cursor = response.next_cursor
+            except grpc.RpcError as error:
+                retry.failed(error)
+            except NoServer as error:
+                retry.not_started(error)
+            else:
+                if not request.follow:
+                    return
+                _go_on_after_cut(retry)
+
+    def wait(self, job_id: str, *, until: float | None = None) -> bool:
+        """Whether the job has finished before `until`, a time of time.monotonic (None: any time)."""
+        retry = Retry(self._connection, self._reconnect_s)
+        request = wire.WatchRequest(job_id=job_id)
+        while True:
+            try:
+                for response in self._connection.stub().Watch(request, timeout=_left(until)):
+                    retry.answered()
+                    if response.job.HasField("finished"):
+                        return True
+            except grpc.RpcError as error:
+                if _over(until):
+                    return False
+                retry.failed(error)
+            except NoServer as error:
+                retry.not_started(error)
+            else:
+                _go_on_after_cut(retry)
+
+    def _try(self, call: Callable[[JobServiceStub], Answer]) -> Answer:
+        retry = Retry(self._connection, self._reconnect_s)
+        while True:
+            try:
+                answer = call(self._connection.stub())
+            except grpc.RpcError as error:
+                retry.failed(error)
+            except NoServer as error:
+                retry.not_started(error)
+            else:
+                retry.answered()
+                return answer
+
+
+def _go_on_after_cut(retry: Retry) -> None:
+    """For a stream that the server ended before its last message, without saying why."""
+    if not retry.cut():
+        raise LostConnection("the server ended the stream before its end, again and again")
+
+
+def _left(until: float | None) -> float | None:
+    return None if until is None else max(0.0, until - time.monotonic())
+
+
+def _over(until: float | None) -> bool:
+    return until is not None and time.monotonic() >= until

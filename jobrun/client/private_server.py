@@ -1,0 +1,231 @@
+"""The private server: found, started where it is not there, replaced where it is of an older release (CONTRACT 1)."""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import fcntl
+import os
+import select
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable
+
+from jobrun.client.errors import NoServer
+from jobrun.config.environment import Environment
+from jobrun.config.paths import Place, private_place
+
+START_S = 40.0
+"""Seconds for a start: the server itself waits up to 10 for one that is ending, and may have much to read."""
+END_S = 30.0
+"""Seconds for an older server to end."""
+LOG_MOST = 1 << 20
+"""Bytes of server.log that a new start leaves in place; beyond that the log begins anew."""
+READY = b"ready "
+PASSED_ON = (b"PATH", b"HOME", b"TZ", b"LANG", b"LC_ALL", b"TMPDIR")
+"""All that the server gets of the environment: it outlives this call, and its environ(5) would show secrets."""
+_CODE = "import sys; sys.path.extend({!r}); from jobrun.cli.main import main; sys.exit(main(sys.argv))"
+FLOCK = struct.Struct("hhqqi4x")
+"""struct flock of fcntl(2) on 64-bit Linux: type, whence, start, length, pid."""
+
+
+class PrivateServer:
+    """This user's private server. `version` and `build` are this program's; `on_start` is told when one was started."""
+
+    def __init__(self, environment: Environment, version: str, build: str, on_start: Callable[[], None]) -> None:
+        self._environment = environment
+        self._version, self._build = version, build
+        self._on_start = on_start
+
+    def dial(self) -> str:
+        """The address of a server that answers; starts it first where it has to. Raises NoServer, FolderRefused."""
+        release = release_of(self._version)
+        place = private_place(self._environment, "" if release else self._build or "source")
+        if not _answers(place.socket) or _is_older(place, release):
+            with _StartLock(place):
+                self._start_unless_there(place, release)
+        return "unix:" + place.socket
+
+    def _start_unless_there(self, place: Place, release: tuple[int, ...] | None) -> None:
+        older = _is_older(place, release)
+        if _answers(place.socket) and not older:
+            return  # another client was faster
+        if older:
+            _end_older(place)
+        _start(place, self._environment)
+        self._on_start()
+
+
+class _StartLock:
+    """Held while a server is being started: two clients start one."""
+
+    def __init__(self, place: Place) -> None:
+        self._path = os.path.join(place.runtime, "start.lock")
+
+    def __enter__(self) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._descriptor = os.open(self._path, flags, 0o600)
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+
+def release_of(version: str) -> tuple[int, ...] | None:
+    """The numbers of a release version such as `1.2.0`; None for any other, such as `1.2.0.dev0`."""
+    parts = version.split(".")
+    return tuple(int(part) for part in parts) if all(part.isascii() and part.isdigit() for part in parts) else None
+
+
+def _answers(path: str) -> bool:
+    """Whether somebody listens at the socket. connect(2) on a unix socket does not wait for the other side. The module
+    `socket` would cost 3 ms, mostly for enums."""
+    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_NONBLOCK)
+    try:
+        error = probe.connect_ex(os.fsencode(path))
+    finally:
+        probe.close()
+    return error in (0, errno.EAGAIN)  # EAGAIN: its backlog is full, so it is there
+
+
+def _is_older(place: Place, release: tuple[int, ...] | None) -> bool:
+    """Whether the server that holds the data folder is of a lower release than this client's."""
+    if release is None:
+        return False
+    try:
+        with open(os.path.join(place.data, "lock"), encoding="ascii", errors="replace") as file:
+            words = file.readline().split()
+    except FileNotFoundError:
+        return False
+    theirs = release_of(words[0]) if words else None
+    return theirs is not None and theirs < release and _holder(place) != 0
+
+
+def _holder(place: Place) -> int:
+    """The pid of the server that holds the data folder's lock, 0 if none does (fcntl(2), F_GETLK)."""
+    descriptor = os.open(os.path.join(place.data, "lock"), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+        kind, _, _, _, pid = FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
+    finally:
+        os.close(descriptor)
+    return pid if kind != fcntl.F_UNLCK else 0
+
+
+def _end_older(place: Place) -> None:
+    """Ends the server that holds the data folder; its jobs go on. The pid is asked for again once a pidfd holds it, so
+    that no stranger is ever signalled."""
+    pid = _holder(place)
+    if not pid:
+        return
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return
+    try:
+        if _holder(place) == pid:
+            signal.pidfd_send_signal(process, signal.SIGTERM)
+            _await_readable(process, END_S, f"the older private server (pid {pid}) does not end: end it by hand")
+    finally:
+        os.close(process)
+
+
+def _start(place: Place, environment: Environment) -> None:
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    log = _open_log(place)
+    before = os.fstat(log).st_size
+    try:
+        pid = _spawn(place, environment, writing, log)
+        os.close(writing)
+        _await_ready(place, reading, pid, before)
+    finally:
+        os.close(reading)
+        os.close(log)
+
+
+def _open_log(place: Place) -> int:
+    path = os.path.join(place.data, "server.log")
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    if os.fstat(log).st_size > LOG_MOST:
+        os.ftruncate(log, 0)
+    return log
+
+
+def _spawn(place: Place, environment: Environment, output: int, log: int) -> int:
+    """posix_spawn(3), not fork(2): grpc may have its threads already. A session, mask and dispositions of its own, no
+    descriptor of ours or our caller's."""
+    words = [sys.executable, "-I", "-S", "-c", _CODE.format(_import_paths())]
+    words += ["server", "--private", "--data", place.data, "--socket", place.socket]
+    actions: list[tuple[int, ...]] = [
+        (os.POSIX_SPAWN_DUP2, output, 1),
+        (os.POSIX_SPAWN_DUP2, log, 2),
+        *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable()),
+    ]
+    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        actions.insert(0, (os.POSIX_SPAWN_DUP2, null, 0))
+        return os.posix_spawn(
+            sys.executable,
+            words,
+            {name: environment.variables[name] for name in PASSED_ON if name in environment.variables},
+            file_actions=actions,
+            setsid=True,
+            setsigmask=[],
+            setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
+        )
+    finally:
+        os.close(null)
+
+
+def _import_paths() -> list[str]:
+    """Where jobrun and what it needs lie: its own tree, and a virtual environment's where it runs from source."""
+    tree = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    others = [path for path in sys.path if os.path.basename(path) in ("site-packages", "dist-packages")]
+    return [tree, *others]
+
+
+def _inheritable() -> list[int]:
+    """Descriptors beyond 2 that an exec would pass on: whatever this process was given by its caller."""
+    numbers = [int(name) for name in os.listdir("/proc/self/fd")]
+    return [number for number in numbers if number > 2 and _is_inheritable(number)]
+
+
+def _is_inheritable(number: int) -> bool:
+    try:
+        return os.get_inheritable(number)
+    except OSError:  # the descriptor by which the folder was listed
+        return False
+
+
+def _await_ready(place: Place, reading: int, pid: int, log_size: int) -> None:
+    """Returns once the server says that it is ready; raises NoServer with its own words where it ends before."""
+    late = f"the private server (pid {pid}) was not ready after {START_S:.0f} s: see {place.data}/server.log"
+    deadline = time.monotonic() + START_S
+    said = b""
+    while b"\n" not in said:
+        _await_readable(reading, deadline - time.monotonic(), late)
+        read = os.read(reading, 4096)
+        if not read:
+            os.waitpid(pid, 0)
+            raise NoServer(f"the private server did not start: {_last_words(place, log_size)}")
+        said += read
+    if not said.startswith(READY):
+        raise NoServer(f"the private server said {said[:200]!r} where it should be ready: see {place.data}/server.log")
+
+
+def _last_words(place: Place, log_size: int) -> str:
+    """The last line of what was written to the server's log since it was `log_size` bytes long."""
+    path = os.path.join(place.data, "server.log")
+    with open(path, "rb") as file:
+        file.seek(log_size)
+        lines = file.read(LOG_MOST).decode("utf-8", "replace").strip().splitlines()
+    return lines[-1].removeprefix("jobrun: ") if lines else f"it said nothing: see {path}"
+
+
+def _await_readable(descriptor: int, seconds: float, late: str) -> None:
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    if not poller.poll(max(0, round(seconds * 1000))):
+        raise NoServer(late)

@@ -1,0 +1,57 @@
+"""The environment as this process was given it: the only reader of it in the program."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+INITIAL = "/proc/self/environ"
+"""proc(5). os.environ is not the same: Python's coercion of the C locale adds LC_CTYPE to it, which no job may see."""
+OURS = (b"JOBRUN_SEARCHED",)
+"""Variables of the launcher; never passed on."""
+GRPC_NOISE = ("GRPC_TRACE", "GRPC_VERBOSITY", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION")
+"""What would change how gRPC or protobuf work or talk in our own process. A job still gets them."""
+
+
+class Environment:
+    """Names and values, in the bytes that execve(2) gave."""
+
+    __slots__ = ("variables",)
+
+    def __init__(self, variables: Mapping[bytes, bytes]) -> None:
+        self.variables = variables
+
+    def get(self, name: str) -> str | None:
+        """The value as text (bytes that are no UTF-8 as surrogates), None if it is not set."""
+        value = self.variables.get(name.encode())
+        return None if value is None else value.decode("utf-8", "surrogateescape")
+
+
+def read_environment() -> Environment:
+    """What the process started with, less what is the launcher's own."""
+    try:
+        with open(INITIAL, "rb") as file:
+            variables = parse_block(file.read())
+    except OSError:  # /proc is not mounted, or hides it: the copy is all there is
+        variables = dict(os.environb)
+    for name in OURS:
+        variables.pop(name, None)
+    return Environment(variables)
+
+
+def parse_block(block: bytes) -> dict[bytes, bytes]:
+    """Names and values of a NUL-separated block; of a name that is there twice the first counts, as in getenv(3)."""
+    variables: dict[bytes, bytes] = {}
+    for entry in block.split(b"\0"):
+        name, equals, value = entry.partition(b"=")
+        if equals and name:
+            variables.setdefault(name, value)
+    return variables
+
+
+def quiet_grpc() -> None:
+    """Keeps gRPC's own log off stderr, and its fork handlers off. Call before grpc is imported."""
+    for name in GRPC_NOISE:
+        os.environ.pop(name, None)
+    os.environ["GRPC_VERBOSITY"] = "NONE"
+    os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"

@@ -1,0 +1,34 @@
+"""What a server is told at its start: parsed by cli/server.py, used by daemon.py."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ServerSettings:
+    """Settings of one server, all decided: nothing in here is looked up again."""
+
+    data: Path
+    """Its data folder; exists, is ours alone (0700)."""
+    listen: str
+    """`HOST:PORT` to listen at, port 0 for a free one; empty: none, the socket alone."""
+    private: bool
+    """The private server of one user: no login, no isolation, ends when idle."""
+    insecure: bool
+    """Plaintext without login, on loopback."""
+    socket: Path | None
+    """Unix socket to listen at; its folder exists and is ours alone. None: none."""
+    idle_s: float
+    """Seconds without job and client after which it ends by itself; 0: never."""
+    user_name: str
+    """The user that every caller is, where there is no login."""
+    slots: int | None
+    """Slots for running jobs; None: no bound."""
+    notify_socket: str
+    """NOTIFY_SOCKET of sd_notify(3): where systemd is told READY=1; empty: nowhere."""
+    version: str
+    """The version of the program, as `jobrun version` prints it."""
+    build: str
+    """The hash of what is inside the file; "source" where it runs from a source tree."""

@@ -1,0 +1,101 @@
+"""Where a command goes (CONTRACT 2): first match wins, nothing is ever tried as a fallback for another."""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+from jobrun.config.environment import Environment
+from jobrun.config.errors import LoginNeeded, NotBuilt, UsageError
+
+UNIX, INSECURE = "unix:", "insecure:"
+
+
+class Kind(enum.Enum):
+    """What kind of server."""
+
+    PRIVATE = "private"
+    UNIX = "unix"
+    INSECURE = "insecure"
+
+
+class Target(NamedTuple):
+    """One server. `address` is what gRPC dials; empty for the private server, which may have to be started first."""
+
+    kind: Kind
+    address: str
+
+    @property
+    def private(self) -> bool:
+        """It is this user's private server on this machine."""
+        return self.kind is Kind.PRIVATE
+
+
+def choose_target(environment: Environment, server: str | None, *, local: bool) -> Target:
+    """The server by `--server`, `--local` and the environment. Raises UsageError, LoginNeeded, NotBuilt."""
+    if local and server is not None:
+        raise UsageError("--local and --server name two servers: give one of them")
+    if local:
+        return Target(Kind.PRIVATE, "")
+    token = environment.get("JOBRUN_TOKEN")
+    if token:
+        raise NotBuilt("JOBRUN_TOKEN")
+    if server is not None:
+        return parse_server(server, "--server")
+    if token is not None:
+        raise LoginNeeded("JOBRUN_TOKEN is set but empty: set it to a token, or unset it")
+    named = environment.get("JOBRUN_SERVER")
+    if named == "":
+        raise LoginNeeded("JOBRUN_SERVER is set but empty: set it to a server, or unset it")
+    if named is not None:
+        return parse_server(named, "JOBRUN_SERVER")
+    return Target(Kind.PRIVATE, "")
+
+
+def parse_server(text: str, source: str) -> Target:
+    """The server that `text` names; `source` (an option or a variable) is named in the error."""
+    if text.startswith(UNIX):
+        return _unix(text[len(UNIX) :], source)
+    if text.startswith(INSECURE):
+        return _insecure(text[len(INSECURE) :], source)
+    if not text:
+        raise UsageError(f"{source}: is empty: give HOST[:PORT], insecure:127.0.0.1:PORT or unix:PATH")
+    raise NotBuilt(f"{source}: {text}: TLS")
+
+
+def parse_port(text: str, source: str, *, least: int = 1) -> int:
+    """A port number from `least` to 65535."""
+    if not (text.isascii() and text.isdigit()) or len(text) > 5 or not least <= int(text) <= 65535:
+        raise UsageError(f"{source}: {text or 'nothing'} is no port: a number from {least} to 65535")
+    return int(text)
+
+
+def parse_loopback(text: str, source: str, *, least_port: int = 1) -> tuple[str, int]:
+    """Host and port of `HOST:PORT` where HOST is a numeric loopback address: a name could lead elsewhere."""
+    host, colon, port = text.rpartition(":")
+    if not colon:
+        raise UsageError(f"{source}: {text or 'nothing'} has no port: such as 127.0.0.1:50443")
+    number = parse_port(port, source, least=least_port)
+    if host != "[::1]" and not _is_loopback_v4(host):
+        raise UsageError(f"{source}: {host or 'nothing'} is no loopback address: without TLS only 127.0.0.1 or [::1]")
+    return host, number
+
+
+def _unix(path: str, source: str) -> Target:
+    if not path.startswith("/"):
+        raise UsageError(f"{source}: unix:{path}: the path must begin with /")
+    if len(path.encode("utf-8", "surrogateescape")) > 107:  # sun_path in unix(7), less its NUL
+        raise UsageError(f"{source}: unix:{path}: a socket's path has at most 107 bytes")
+    return Target(Kind.UNIX, "unix:" + path)
+
+
+def _insecure(text: str, source: str) -> Target:
+    host, port = parse_loopback(text, source)
+    scheme = "ipv6:" if host.startswith("[") else "ipv4:"  # numeric schemes: no resolver is asked
+    return Target(Kind.INSECURE, f"{scheme}{host}:{port}")
+
+
+def _is_loopback_v4(host: str) -> bool:
+    parts = host.split(".")
+    plain = all(part.isascii() and part.isdigit() and len(part) <= 3 and int(part) <= 255 for part in parts)
+    return len(parts) == 4 and plain and int(parts[0]) == 127

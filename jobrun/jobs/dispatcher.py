@@ -1,0 +1,295 @@
+"""Moves jobs from accepted to finished. Decides in the loop's thread, between two awaits; each change is on record
+before anybody is told.
+
+A job's file is the truth about it from its dispatch on; what the engine tells of changes are hints, and the sweep finds
+what they missed."""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import dataclasses
+import logging
+import time
+
+from jobrun.files.workdir import WorkFolders
+from jobrun.jobs.cpus import Cpus
+from jobrun.jobs.job_order import order_for
+from jobrun.jobs.kept_tasks import KeptTasks
+from jobrun.jobs.live import LiveJob, Phase
+from jobrun.jobs.local_engine import LocalEngine, StopOrder, Verdict
+from jobrun.jobs.queue import Queue
+from jobrun.logs.wakeups import Wakeups
+from jobrun.model.errors import JobDamaged, JobrunError
+from jobrun.model.job import End, Secrets, Usage
+from jobrun.model.lifecycle import EndReason, State
+from jobrun.store.jobs import JobStore, Request
+
+IN_FLIGHT = 32
+"""Dispatched and not claimed by a supervisor yet: so many messages surely fit into the spawner's socket."""
+SWEEP_S = 10.0
+"""Between two looks at every dispatched job; a dispatch that nobody has claimed for so long is sent again."""
+SIGTERM = 15
+"""The first signal of a stop that names none."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Tools:
+    """What jobs are moved with. `folders` None: jobs run in their callers' folders."""
+
+    store: JobStore
+    engine: LocalEngine
+    queue: Queue
+    cpus: Cpus
+    wakeups: Wakeups
+    folders: WorkFolders | None
+    unix_user: str
+
+
+class Dispatcher:
+    """All unfinished jobs, by id."""
+
+    def __init__(self, tools: Tools, tasks: KeptTasks) -> None:
+        self._store, self._engine, self._queue = tools.store, tools.engine, tools.queue
+        self._tools, self._tasks = tools, tasks
+        self._loop = asyncio.get_running_loop()
+        self.live: dict[str, LiveJob] = {}
+        self.queue_watched: collections.Counter[str] = collections.Counter()
+        """Ids of queued jobs of which somebody wants to know how many are ahead."""
+        self.idle_since = self._loop.time()
+        """When the last job left `live`."""
+        self._in_flight: set[str] = set()
+        self._unsent: collections.deque[LiveJob] = collections.deque()
+        self._held_up = False
+        """The disk is full: nobody is chosen until the next sweep."""
+
+    # accepted
+
+    async def accept(self, live: LiveJob, secrets: Secrets, request: Request | None) -> None:
+        """On record when this returns, and on its way where it has its slots. QueueFull, StorageFull."""
+        starts = self._queue.admit(live.place)
+        live.job = dataclasses.replace(live.job, state=State.STARTING if starts else State.QUEUED)
+        live.recorded = live.job.state
+        self.live[live.id] = live
+        try:
+            if starts:
+                self._make_file(live)
+            self._engine.keep_secrets(live.id, secrets, durable=not starts)
+            await self._store.add(live.job, request)
+        except BaseException:
+            self._disown(live)
+            raise
+        if starts:
+            self._dispatched(live)
+        elif live.phase is Phase.ACCEPTING:
+            live.phase = Phase.WAITING
+        elif live.phase is Phase.CHOSEN:
+            self._tasks.keep(self._prepare(live))
+
+    def _disown(self, live: LiveJob) -> None:
+        """A job that could not be put on record."""
+        del self.live[live.id]
+        self._queue.withdraw(live.id, live.job.user)
+        self._give_back(live)
+        self._engine.remove(live.id)
+        self.remove_folder(live.id)
+
+    def _make_file(self, live: LiveJob) -> None:
+        cpuset = self._tools.cpus.take(live.id, live.job.spec.limits.get("cpus", 0))
+        folder = self._tools.folders.create(live.id) if self._tools.folders else None
+        self._engine.create(live.id, order_for(live.job, cpuset, folder))
+        live.has_file = True
+
+    # from the queue to the spawner
+
+    def choose(self) -> None:
+        """Give slots to those whose turn it is."""
+        users = set()
+        while not self._held_up and (chosen := self._queue.next()) is not None:
+            live = self.live[chosen.job_id]
+            users.add(chosen.user)
+            if live.phase is Phase.WAITING:
+                self._tasks.keep(self._prepare(live))
+            live.phase = Phase.CHOSEN  # one that is ACCEPTING goes on once its row is written
+        self._tell_queue(users)
+
+    async def _prepare(self, live: LiveJob) -> None:
+        if live.stopped_by:
+            self._end_unstarted(live)
+            return
+        try:
+            self._make_file(live)
+            await self._store.dispatched(live.id)
+        except (JobrunError, OSError) as error:
+            self._put_back(live, error)
+        else:
+            live.recorded = State.STARTING
+            self._dispatched(live)
+
+    def _put_back(self, live: LiveJob, error: Exception) -> None:
+        log.error("job %s could not be started yet: %s", live.id, error)
+        self._held_up = True
+        self._tools.cpus.give_back(live.id)
+        live.has_file = False
+        if live.stopped_by:
+            self._end_unstarted(live)
+        else:
+            live.phase = Phase.WAITING
+            self._queue.put_back(live.place)
+
+    def _dispatched(self, live: LiveJob) -> None:
+        live.phase = Phase.DISPATCHED
+        self._tools.wakeups.wake(live.id)
+        self._send(live)
+
+    def _send(self, live: LiveJob) -> None:
+        live.sent_at = self._loop.time()
+        if live.id not in self._in_flight and len(self._in_flight) >= IN_FLIGHT:
+            self._unsent.append(live)
+            return
+        self._in_flight.add(live.id)
+        try:
+            self._engine.dispatch(live.id)
+        except (JobDamaged, OSError) as error:
+            self._lose(live, error)
+
+    def _landed(self, live: LiveJob) -> None:
+        """It was claimed, or will not be: room for another."""
+        self._in_flight.discard(live.id)
+        while self._unsent and len(self._in_flight) < IN_FLIGHT:
+            unsent = self._unsent.popleft()
+            if unsent.phase is Phase.DISPATCHED:
+                self._send(unsent)
+
+    # what became of it
+
+    def changed(self, job_id: str) -> None:
+        """The engine's hint: something about this job changed; with "" about any."""
+        if not job_id:
+            self.sweep(older_s=0)
+        elif (live := self.live.get(job_id)) is not None:
+            self._look(live, older_s=SWEEP_S)
+
+    def sweep(self, *, older_s: float = SWEEP_S) -> None:
+        """Look at every dispatched job; send again what nobody has claimed for `older_s`; write down ends again that
+        there was no room for."""
+        self._held_up = False
+        for live in list(self.live.values()):
+            if live.phase is Phase.TOLD:
+                self._tasks.keep(self._record(live))
+            else:
+                self._look(live, older_s=older_s)
+        self.choose()
+
+    def _look(self, live: LiveJob, *, older_s: float) -> None:
+        if live.phase is not Phase.DISPATCHED:
+            return
+        try:
+            verdict = self._engine.judge(live.id)
+            if verdict is Verdict.ENDED:
+                seen = self._engine.observe(live.id)
+                assert seen.end is not None, "the verdict says so"
+                self._end(live, seen.end, seen.usage)
+            elif verdict is Verdict.ALIVE:
+                self._landed(live)
+                self._tools.wakeups.wake(live.id)
+            elif self._loop.time() - live.sent_at >= older_s and live not in self._unsent:
+                self._send(live)
+        except (JobDamaged, OSError) as error:
+            self._lose(live, error)
+
+    def _lose(self, live: LiveJob, error: Exception) -> None:
+        """Its file is gone or damaged: it may have run, so it never runs again."""
+        detail = f"its file can not be read: {error}"
+        self._end(live, End(reason=EndReason.LOST, finished_ns=time.time_ns(), detail=detail), None)
+
+    # stopped
+
+    def stop(self, live: LiveJob, signal: int | None, grace_ns: int | None, by: str) -> None:
+        """Ask for it; `live.ended` tells when it is over. TooManyStops, JobDamaged.
+
+        One that joins sends a signal only if it names one."""
+        joins = bool(live.stopped_by)
+        if live.phase in (Phase.ENDING, Phase.TOLD):
+            return
+        if not live.has_file:
+            live.stopped_by = live.stopped_by or by
+            if self._queue.withdraw(live.id, live.job.user):
+                self._end_unstarted(live)
+            return
+        try:
+            joins = joins or bool(self._engine.observe(live.id).stopping_since_ns)
+            if not joins or signal or grace_ns is not None:
+                first = 0 if joins else SIGTERM
+                grace = live.job.spec.grace_ns if grace_ns is None else grace_ns
+                self._engine.stop(live.id, StopOrder(signal=signal or first, grace_ns=grace, by=by))
+            live.stopped_by = live.stopped_by or by
+        except FileNotFoundError as error:
+            self._lose(live, error)
+
+    def _end_unstarted(self, live: LiveJob) -> None:
+        detail = f"stopped by {live.stopped_by} while it waited in the queue"
+        stopped = End(reason=EndReason.STOPPED, finished_ns=time.time_ns(), detail=detail, stopped_by=live.stopped_by)
+        self._end(live, stopped, None)
+
+    # finished
+
+    def _end(self, live: LiveJob, end: End, usage: Usage | None) -> None:
+        live.phase = Phase.ENDING
+        live.job = dataclasses.replace(live.job, state=State.FINISHED, end=end, usage=usage, started_ns=end.started_ns)
+        self._landed(live)
+        self._tasks.keep(self._record(live))
+
+    async def _record(self, live: LiveJob) -> None:
+        """Write the end down, then tell. Where there is no room it is told all the same, as the job's file has it, and
+        written down by a later sweep."""
+        end = live.job.end
+        assert end is not None, "only what has ended comes here"
+        if live.recording:
+            return
+        live.recording = True
+        try:
+            await self._store.finished(live.id, live.recorded, end, live.job.usage)
+        except JobrunError as error:
+            log.error("the end of job %s is not on record yet: %s", live.id, error)
+        else:
+            self.live.pop(live.id, None)
+            self.idle_since = self._loop.time()
+        finally:
+            live.recording = False
+        if live.phase is Phase.ENDING:
+            self._tell(live)
+
+    def _tell(self, live: LiveJob) -> None:
+        live.phase = Phase.TOLD
+        live.ended.set()
+        self._tools.wakeups.wake(live.id)
+        if live.recorded is State.QUEUED:
+            self._engine.drop_secrets(live.id)
+        self._give_back(live)
+        self.remove_folder(live.id)
+        self._tell_queue({live.job.user})
+        self.choose()
+
+    def _give_back(self, live: LiveJob) -> None:
+        self._queue.give_back(live.id)
+        self._tools.cpus.give_back(live.id)
+
+    def remove_folder(self, job_id: str) -> None:
+        """Begin to, in a thread: it may be big. What can not be removed is told in the log."""
+        if self._tools.folders is not None:
+            self._tasks.keep(self._remove_in_thread(self._tools.folders, job_id))
+
+    async def _remove_in_thread(self, folders: WorkFolders, job_id: str) -> None:
+        try:
+            await asyncio.to_thread(folders.remove, job_id)
+        except OSError as error:
+            log.error("something of job %s's folder stays: %s", job_id, error)
+
+    def _tell_queue(self, users: set[str]) -> None:
+        for job_id in self.queue_watched:
+            live = self.live.get(job_id)
+            if live is not None and live.job.user in users:
+                self._tools.wakeups.wake(job_id)

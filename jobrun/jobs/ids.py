@@ -1,0 +1,24 @@
+"""Job ids: random, short, easy to read aloud, and safe as the name of a file."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from typing import Final
+
+ALPHABET: Final = "23456789abcdefghjkmnpqrstvwxyz"
+"""No 0 o, 1 i l, u: what is easily misread, and most words that one would not like to read aloud."""
+LENGTH = 8
+"""Of 30 to the 8th, 656 thousand million: an id is not likely to come twice, and is no secret."""
+
+_ID = re.compile(f"[{ALPHABET}]{{{LENGTH}}}")
+
+
+def new_id() -> str:
+    """A random one; that it is free is checked where it is put on record."""
+    return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+
+
+def is_id(text: str) -> bool:
+    """Whether this can be a job's id: only then it may become part of a path."""
+    return _ID.fullmatch(text) is not None

@@ -1,0 +1,51 @@
+"""A job that has not finished, as the server keeps it in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import enum
+
+from jobrun.jobs.queue import Waiting
+from jobrun.model.job import Job
+from jobrun.model.lifecycle import State
+
+
+class Phase(enum.Enum):
+    """Where a job is between two of its states on record."""
+
+    ACCEPTING = "its row is being written"
+    WAITING = "in the queue"
+    CHOSEN = "it has its slots, its file is being made"
+    DISPATCHED = "on record as dispatched: its file says what it does"
+    ENDING = "its end is known and being written"
+    TOLD = "its end was told"
+
+
+@dataclasses.dataclass(eq=False)
+class LiveJob:
+    """Changed by the dispatcher alone."""
+
+    job: Job
+    """As it was started; once it has ended, with its end."""
+    recorded: State
+    """Its state on record: QUEUED, STARTING, FINISHED."""
+    phase: Phase
+    has_file: bool = False
+    sent_at: float = 0.0
+    """When it was last dispatched, by the loop's clock."""
+    recording: bool = False
+    """Its end is being written."""
+    stopped_by: str = ""
+    """Who asked first for its stop."""
+    ended: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+
+    @property
+    def id(self) -> str:
+        """Of the job."""
+        return self.job.id
+
+    @property
+    def place(self) -> Waiting:
+        """What the queue knows of it."""
+        return Waiting(self.job.id, self.job.user, self.job.spec.slots)

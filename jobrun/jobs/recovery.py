@@ -1,0 +1,54 @@
+"""What an earlier server left: its queue, its running jobs, and what nobody knows any more."""
+
+from __future__ import annotations
+
+import logging
+
+from jobrun.jobs.dispatcher import Dispatcher, Tools
+from jobrun.jobs.ids import is_id
+from jobrun.jobs.live import LiveJob, Phase
+from jobrun.model.errors import JobDamaged
+from jobrun.model.lifecycle import State
+from jobrun.store.rows import StoredJob
+
+log = logging.getLogger(__name__)
+
+
+def recover(dispatcher: Dispatcher, tools: Tools) -> None:
+    """Take every unfinished job over. Look at them afterwards, once the engine tells of changes: Dispatcher.sweep."""
+    files = tools.engine.job_ids()
+    for stored in tools.store.unfinished():
+        live = _taken_over(stored, tools)
+        live.has_file = live.recorded is State.STARTING and live.id in files
+        dispatcher.live[live.id] = live
+    _remove_strays(dispatcher, tools, files)
+
+
+def _taken_over(stored: StoredJob, tools: Tools) -> LiveJob:
+    job = stored.job
+    waits = job.state is State.QUEUED
+    live = LiveJob(job, job.state, Phase.WAITING if waits else Phase.DISPATCHED)
+    if waits:
+        tools.queue.restore_waiting(live.place)
+        return live
+    tools.queue.restore_running(live.place)
+    if "cpus" in job.spec.limits:
+        _restore_cpus(live, tools)
+    return live
+
+
+def _restore_cpus(live: LiveJob, tools: Tools) -> None:
+    try:
+        tools.cpus.restore(live.id, tools.engine.observe(live.id).cpuset)
+    except (JobDamaged, FileNotFoundError) as error:
+        log.info("job %s: %s", live.id, error)  # the sweep finds it LOST
+
+
+def _remove_strays(dispatcher: Dispatcher, tools: Tools, files: set[str]) -> None:
+    """Files of jobs that were never put on record, or are removed; folders of jobs that are over."""
+    for job_id in filter(is_id, files - tools.store.ids()):
+        log.info("job %s is not on record: its file is removed", job_id)
+        tools.engine.remove(job_id)
+    if tools.folders is not None:
+        for job_id in filter(is_id, tools.folders.job_ids() - dispatcher.live.keys()):
+            dispatcher.remove_folder(job_id)

@@ -1,0 +1,272 @@
+"""What callers may ask of jobs: the verbs, who may do them, and what they answer."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import AsyncGenerator
+
+from jobrun.jobs import request_hash, spec_checks
+from jobrun.jobs.dispatcher import SWEEP_S, Dispatcher, Tools
+from jobrun.jobs.ids import is_id, new_id
+from jobrun.jobs.kept_tasks import KeptTasks
+from jobrun.jobs.live import LiveJob, Phase
+from jobrun.jobs.recovery import recover
+from jobrun.jobs.views import Views
+from jobrun.logs.follow import Batch, Cursor, Gap, Start, read_log
+from jobrun.logs.wakeups import Wakeups
+from jobrun.model.caller import Caller
+from jobrun.model.errors import (
+    InvalidRequest,
+    JobNotFinished,
+    JobNotFound,
+    NotAllowed,
+    RequestIdRemoved,
+    RequestIdReused,
+    ShuttingDown,
+)
+from jobrun.model.job import Job, JobSpec, Secrets
+from jobrun.model.job_filter import JobFilter
+from jobrun.model.lifecycle import State
+from jobrun.store.jobs import Request
+
+
+@dataclasses.dataclass(frozen=True)
+class _UnderWay:
+    """A Start that is being put on record."""
+
+    hash: bytes
+    accepted: asyncio.Task[LiveJob]
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundJobs:
+    """A page of a list with each job's place in the order of creation; `more_before`: where the next one begins."""
+
+    jobs: list[tuple[int, Job]]
+    more_before: int | None
+
+
+class JobService:
+    """For the loop's thread. What is asked for goes on when the call that asked is cut."""
+
+    def __init__(self, tools: Tools, ground: spec_checks.Ground) -> None:
+        self._store, self._engine, self._wakeups = tools.store, tools.engine, tools.wakeups
+        self._tools, self._ground = tools, ground
+        self._tasks = KeptTasks()
+        self._jobs = Dispatcher(tools, self._tasks)
+        self._views = Views(tools.engine, tools.queue)
+        self._under_way: dict[tuple[str, str], _UnderWay] = {}
+        self._sweeping: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def open(self) -> None:
+        """Take over what an earlier server left, then hear of changes, then look at all."""
+        recover(self._jobs, self._tools)
+        loop = asyncio.get_running_loop()
+        self._engine.attach(loop, self._jobs.changed)
+        self._jobs.sweep(older_s=0)
+        self._sweeping = loop.create_task(self._sweep_for_ever())
+
+    async def close(self) -> None:
+        """Nothing new is taken; what is being written is finished. Jobs go on."""
+        self._closing = True
+        if self._sweeping is not None:
+            self._sweeping.cancel()
+            await asyncio.wait([self._sweeping])
+        await self._tasks.finish()
+
+    @property
+    def has_unfinished(self) -> bool:
+        """Whether any job is not over."""
+        return bool(self._jobs.live)
+
+    @property
+    def idle_since(self) -> float:
+        """When the last unfinished job ended, by the loop's clock."""
+        return self._jobs.idle_since
+
+    async def _sweep_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._jobs.sweep()
+
+    # the verbs
+
+    async def start(self, caller: Caller, spec: JobSpec, secrets: Secrets, request_id: str) -> Job:
+        """On record when it answers; once, however often the same request_id comes."""
+        if self._closing:
+            raise ShuttingDown("the server is shutting down")
+        if not caller.starts:
+            raise NotAllowed(f"{caller.user} may only look at jobs")
+        spec_checks.check(spec, secrets, self._ground)
+        if not request_id:
+            accepted = self._tasks.keep(self._accept(caller.user, spec, secrets, None))
+            return self._views.of(await asyncio.shield(accepted))
+        return await self._start_once(caller, spec, secrets, request_id)
+
+    async def _start_once(self, caller: Caller, spec: JobSpec, secrets: Secrets, request_id: str) -> Job:
+        request_hash.check_request_id(request_id)
+        wish = request_hash.request_hash(self._store.request_key, spec, secrets)
+        key = (caller.user, request_id)
+        if (known := self._store.job_of_request(*key)) is not None:
+            _check_same(known[1], wish)
+            return self.status(caller, known[0])
+        if self._store.was_removed(*key, time.time_ns()):
+            raise RequestIdRemoved(f"the job of request {request_id} was removed: use another request_id")
+        if (under_way := self._under_way.get(key)) is None:
+            accepted = self._tasks.keep(self._accept(caller.user, spec, secrets, Request(request_id, wish)))
+            under_way = self._under_way[key] = _UnderWay(wish, accepted)
+            accepted.add_done_callback(lambda _: self._under_way.pop(key))
+        _check_same(under_way.hash, wish)
+        return self._views.of(await asyncio.shield(under_way.accepted))
+
+    async def _accept(self, user: str, spec: JobSpec, secrets: Secrets, request: Request | None) -> LiveJob:
+        job = Job(
+            id=self._free_id(),
+            user=user,
+            spec=spec,
+            created_ns=time.time_ns(),
+            state=State.QUEUED,
+            unix_user=self._tools.unix_user,
+        )
+        live = LiveJob(job, State.QUEUED, Phase.ACCEPTING)
+        await self._jobs.accept(live, secrets, request)
+        return live
+
+    def _free_id(self) -> str:
+        while (job_id := new_id()) in self._jobs.live or self._store.exists(job_id):
+            continue
+        return job_id
+
+    def status(self, caller: Caller, job_id: str) -> Job:
+        """The job as it stands. JobNotFound."""
+        live = self._visible(caller, job_id)
+        return live if isinstance(live, Job) else self._views.of(live, usage=True)
+
+    async def stop(self, caller: Caller, job_id: str, signal: int | None, grace_ns: int | None) -> Job:
+        """Answers with its end. Goes on when the call is cut; a second one joins."""
+        spec_checks.check_stop(signal, grace_ns)
+        live = self._visible(caller, job_id)
+        _check_touches(caller, live.job.user if isinstance(live, LiveJob) else live.user)
+        if isinstance(live, Job):
+            return live
+        self._jobs.stop(live, signal, grace_ns, caller.user)
+        await live.ended.wait()
+        return live.job
+
+    async def watch(self, caller: Caller, job_id: str) -> AsyncGenerator[Job, None]:
+        """At once, then at every change of its state, of ahead, of stopping_since; the last one is FINISHED."""
+        live = self._visible(caller, job_id)
+        if isinstance(live, Job):
+            yield live
+            return
+        seen: tuple[object, ...] = ()
+        self._jobs.queue_watched[job_id] += 1
+        try:
+            with self._wakeups.of(job_id) as news:
+                while seen[:1] != (State.FINISHED,):
+                    news.clear()
+                    job = self._views.of(live)
+                    now = (job.state, job.ahead, job.stopping_since_ns)
+                    if now != seen and not (seen and live.phase is Phase.ENDING):  # then its end comes at once
+                        seen = now
+                        yield self._views.of(live, usage=True) if job.state is State.RUNNING else job
+                    else:
+                        await news.wait()
+        finally:
+            self._jobs.queue_watched[job_id] -= 1
+            self._jobs.queue_watched += {}  # drops what is 0
+
+    async def logs(
+        self, caller: Caller, job_id: str, start: Start, streams: frozenset[int], *, follow: bool
+    ) -> AsyncGenerator[Batch | Gap | Job, None]:
+        """Its output; at the end of a finished job's the job."""
+        live = self._visible(caller, job_id)
+        if isinstance(live, LiveJob) and follow:
+            await self._file_of(live)
+        over = live if isinstance(live, Job) else live.job if live.phase is Phase.TOLD else None
+        following = self._wakeups if follow and over is None else None
+        async for event in self._output(job_id, start, streams, following):
+            yield event
+        if over is None and follow and isinstance(live, LiveJob):
+            await live.ended.wait()
+            over = live.job
+        if over is not None:
+            yield over
+
+    def find(self, caller: Caller, wanted: JobFilter, page: int, before: int) -> FoundJobs:
+        """Newest first. NotAllowed for jobs of others without a role that sees them."""
+        if wanted.user != caller.user and not caller.sees_all:
+            raise NotAllowed(f"{caller.user} may see no jobs of others")
+        states = wanted.states
+        on_record = states | {State.STARTING} if State.RUNNING in states else states
+        found = self._store.find(dataclasses.replace(wanted, states=on_record), page, before)
+        jobs = [(stored.seq, self._now(stored.job)) for stored in found.jobs]
+        return FoundJobs([(seq, job) for seq, job in jobs if job.state in states], found.more_before)
+
+    async def remove(self, caller: Caller, job_id: str) -> None:
+        """JobNotFinished; JobNotFound, for the second of two calls too."""
+        job = self._visible(caller, job_id)
+        if isinstance(job, LiveJob):
+            _check_touches(caller, job.job.user)
+            raise JobNotFinished(f"job {job_id} has not finished: stop it first")
+        _check_touches(caller, job.user)
+        removing = self._tasks.keep(self.forget(job_id))
+        if not await asyncio.shield(removing):
+            raise JobNotFound
+
+    async def forget(self, job_id: str) -> bool:
+        """Remove a finished job, whoever's it is: first from the record, then its file. False: there is none."""
+        if not await self._store.remove(job_id, time.time_ns()):
+            return False
+        self._engine.remove(job_id)
+        return True
+
+    # what they share
+
+    def _visible(self, caller: Caller, job_id: str) -> LiveJob | Job:
+        """A LiveJob until it is finished on record, then what is there. JobNotFound."""
+        if not is_id(job_id):
+            raise JobNotFound
+        live = self._jobs.live.get(job_id)
+        if live is not None and live.phase is not Phase.ACCEPTING:
+            if not caller.sees(live.job.user):
+                raise JobNotFound
+            return live
+        stored = self._store.job(job_id)
+        if stored is None or not caller.sees(stored.job.user):
+            raise JobNotFound
+        return live if live is not None else stored.job
+
+    def _now(self, job: Job) -> Job:
+        live = self._jobs.live.get(job.id)
+        return job if live is None else self._views.of(live)
+
+    async def _file_of(self, live: LiveJob) -> None:
+        """Until its file exists, or never will."""
+        with self._wakeups.of(live.id) as news:
+            while live.recorded is State.QUEUED and live.phase is not Phase.TOLD:
+                news.clear()
+                await news.wait()
+
+    async def _output(
+        self, job_id: str, start: Start, streams: frozenset[int], wakeups: Wakeups | None
+    ) -> AsyncGenerator[Batch | Gap, None]:
+        try:
+            async for event in read_log(job_id, self._engine.log_path(job_id), start, streams, wakeups):
+                yield event
+        except FileNotFoundError:  # it never started: it has no output
+            if isinstance(start, Cursor) and start.offset:
+                raise InvalidRequest("cursor", f"{start.offset} is no cursor of this job's output") from None
+
+
+def _check_same(known: bytes, wish: bytes) -> None:
+    if known != wish:
+        raise RequestIdReused("this request_id was used for another spec: use another one")
+
+
+def _check_touches(caller: Caller, owner: str) -> None:
+    if not caller.touches(owner):
+        raise NotAllowed(f"{caller.user} may only look at this job")

@@ -1,0 +1,103 @@
+"""The one thread that writes: what is asked for while a commit runs goes into the next one, all of it together."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from jobrun.store.database import translated
+
+T = TypeVar("T")
+
+WAITING = 1024
+"""Operations that may wait; more wait in their own calls. At 2,000 a second that is half a second of work."""
+BATCH = 256
+"""Operations in one commit: a bound on how long the first of them waits for the others."""
+
+
+@dataclasses.dataclass
+class _Order(Generic[T]):
+    operation: Callable[[sqlite3.Connection], T]
+    answer: asyncio.Future[T]
+    result: T | None = None
+    error: Exception | None = None
+
+
+class Writer:
+    """Runs operations one after another in a thread; each is atomic, and on disk before it is answered."""
+
+    def __init__(self, db: sqlite3.Connection, path: Path, loop: asyncio.AbstractEventLoop) -> None:
+        self._db, self._path, self._loop = db, path, loop
+        self._orders: queue.SimpleQueue[_Order[Any] | None] = queue.SimpleQueue()
+        self._room = asyncio.Semaphore(WAITING)
+        self._thread = threading.Thread(target=self._work, name="store")
+        self._thread.start()
+
+    async def run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """The operation's answer, once it is on disk. It goes on if this call is cancelled.
+
+        Raises StorageFull, StoreError, and what the operation raises: then it has changed nothing."""
+        async with self._room:
+            order: _Order[T] = _Order(operation, self._loop.create_future())
+            self._orders.put(order)
+            return await order.answer
+
+    async def close(self) -> None:
+        """Commits what waits, then ends."""
+        self._orders.put(None)
+        await self._loop.run_in_executor(None, self._thread.join)
+        self._db.close()
+
+    def _work(self) -> None:
+        while (order := self._orders.get()) is not None:
+            batch, ends = [order], False
+            while len(batch) < BATCH and not self._orders.empty() and not ends:
+                if (another := self._orders.get()) is None:
+                    ends = True
+                else:
+                    batch.append(another)
+            self._commit(batch)
+            self._loop.call_soon_threadsafe(_answer, batch)
+            if ends:
+                return
+
+    def _commit(self, batch: list[_Order[Any]]) -> None:
+        """All that succeed alone, in one transaction; where that as a whole fails, nothing of it happened."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            for order in batch:
+                self._attempt(order)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            whole = translated(error, self._path)
+            for order in batch:
+                order.error = order.error or whole
+
+    def _attempt(self, order: _Order[Any]) -> None:
+        self._db.execute("SAVEPOINT one")
+        try:
+            order.result = order.operation(self._db)
+        except Exception as error:  # handed to the caller, who awaits it
+            if isinstance(error, sqlite3.Error) and not self._db.in_transaction:
+                raise  # a full disk undoes the whole transaction, sqlite.org/lang_transaction.html
+            order.error = translated(error, self._path) if isinstance(error, sqlite3.Error) else error
+            self._db.execute("ROLLBACK TO one")
+        self._db.execute("RELEASE one")
+
+
+def _answer(batch: list[_Order[Any]]) -> None:
+    for order in batch:
+        if order.answer.cancelled():
+            continue
+        if order.error is not None:
+            order.answer.set_exception(order.error)
+        else:
+            order.answer.set_result(order.result)

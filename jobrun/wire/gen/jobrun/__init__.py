@@ -1,0 +1,1 @@
+"""Generated from proto/ by build.py proto: do not edit."""

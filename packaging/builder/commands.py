@@ -1,0 +1,121 @@
+"""The command line of build.py. Modules that cost are imported by the command that uses them."""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from builder.environment import ROOT, VENV_PYTHON, BuildError, alone, install_tools, say
+
+USAGE = """\
+usage: python3 build.py COMMAND
+  run -- ARGV...           build for this machine if needed, and run ARGV as a job
+  run COMMAND...           the same with any command of jobrun: run list -a
+  test [PYTEST ARGS]       the whole test suite, or what pytest is told to take
+  check                    ruff, mypy, buf lint, and whether the generated code fits proto/
+  proto                    generate jobrun/wire/gen from proto/
+  build [--this-machine] [--output FILE] [--version X.Y.Z]
+  bench [ARGS]             figures beside those of other programs
+  lock                     resolve packaging/*.in anew; takes the newest releases
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Do one command: 0, 1 for a failure said in one line, 2 for wrong usage, or the code of the program it became."""
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "run": run,
+        "test": test,
+        "check": check,
+        "proto": proto,
+        "build": build,
+        "bench": bench,
+        "lock": lock,
+    }
+    if not argv or argv[0] not in commands:
+        asked = bool(argv) and argv[0] in ("help", "--help", "-h")
+        print(USAGE, end="", file=sys.stdout if asked else sys.stderr)
+        return 0 if asked else 2
+    try:
+        return commands[argv[0]](list(argv[1:]))
+    except BuildError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(words: list[str]) -> NoReturn:
+    """Become jobrun, built from the sources as they are."""
+    from builder.freshness import fresh_dist
+
+    file = str(fresh_dist())
+    arguments = ["run", *words] if words[:1] == ["--"] else words
+    os.execv(file, [file, *arguments])
+
+
+def test(words: list[str]) -> NoReturn:
+    """Become pytest."""
+    from builder.freshness import fresh_dist
+
+    install_tools()
+    fresh_dist()
+    os.chdir(ROOT)
+    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "pytest", *words])
+
+
+def check(_: list[str]) -> int:
+    """All checks but the tests."""
+    from builder import checks
+
+    checks.check()
+    return 0
+
+
+def proto(_: list[str]) -> int:
+    """Generate the code from proto/."""
+    from builder import stubs
+
+    stubs.generate()
+    return 0
+
+
+def build(words: list[str]) -> int:
+    """Write the file."""
+    import argparse
+    from pathlib import Path
+
+    from builder import assemble
+    from builder.freshness import DIST
+
+    parser = argparse.ArgumentParser(prog="build.py build")
+    parser.add_argument("--this-machine", action="store_true", help="for this CPU and this Python's minor version only")
+    parser.add_argument("--output", type=Path, default=DIST, metavar="FILE")
+    parser.add_argument(
+        "--version", default=assemble.source_version(), metavar="X.Y.Z", help="what the file says it is"
+    )
+    options = parser.parse_args(words)
+    if not options.this_machine:
+        raise BuildError("all targets: not in this version; add --this-machine")
+    with alone():
+        assemble.build_this_machine(options.output, options.version)
+    return 0
+
+
+def bench(words: list[str]) -> NoReturn:
+    """Become bench/run.py."""
+    from builder.freshness import fresh_dist
+
+    if not (ROOT / "bench" / "run.py").exists():
+        raise BuildError("bench/run.py: not in this version")
+    install_tools()
+    fresh_dist()
+    os.chdir(ROOT)
+    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "bench/run.py", *words])
+
+
+def lock(_: list[str]) -> int:
+    """Resolve the requirement files anew."""
+    from builder import locking
+
+    locking.lock()
+    return 0
