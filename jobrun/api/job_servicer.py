@@ -119,7 +119,7 @@ def _streams(request: wire.LogsRequest) -> frozenset[int]:
 def _event(event: Batch | Gap | Job, next_cursor: int) -> wire.LogsResponse:
     if isinstance(event, Job):
         assert event.state is State.FINISHED, "a log ends with its job"
-        end = wire.LogEnd(job=convert.job_to_wire(event, spec=False))
+        end = wire.LogEnd(job=convert.job_to_wire(event))
         return wire.LogsResponse(end=end, next_cursor=next_cursor)
     if isinstance(event, Gap):
         return wire.LogsResponse(gap=wire.LogGap(dropped_bytes=event.dropped), next_cursor=next_cursor)

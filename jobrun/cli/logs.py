@@ -13,7 +13,7 @@ from jobrun.cli.output import put, write_all
 from jobrun.cli.session import JSON, RECONNECT, SERVER_OPTIONS, open_calls
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.stamps import LineStamper
-from jobrun.cli.streaming import DESCRIPTORS, say_gap, say_goes_on, write_records
+from jobrun.cli.streaming import DESCRIPTORS, say_gap, say_goes_on, say_waiting, write_records
 from jobrun.cli.times import parse_since
 from jobrun.cli.words import one_id
 from jobrun.config.environment import Environment
@@ -40,7 +40,10 @@ def logs(parsed: Parsed, environment: Environment) -> int:
     calls = open_calls(parsed, environment, reconnect=parsed.flag(FOLLOW))
     from jobrun.client.errors import LostConnection, NoServer
 
-    request.job_id = find_job(calls, word).id
+    job = find_job(calls, word)
+    request.job_id = job.id
+    if request.follow:
+        say_waiting(job)
     try:
         for response in calls.logs(request):
             show(request, response)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from jobrun.cli.command import Command
 from jobrun.cli.options import Option, Parsed
@@ -10,7 +11,7 @@ from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal
 from jobrun.config.numbers import parse_count, parse_duration
-from jobrun.config.paths import make_private_folder, server_data
+from jobrun.config.paths import make_private_folder, private_place, server_data
 from jobrun.config.server_settings import ServerSettings
 from jobrun.config.target import parse_loopback
 
@@ -32,22 +33,33 @@ def server(parsed: Parsed, environment: Environment) -> int:
     settings = build_settings(parsed, environment)
     os.umask(0o077)
     if settings.private:
-        os.chdir("/")  # it must not keep its caller's file system busy
+        forget_signals()
     from jobrun.daemon import serve
 
     return serve(settings)
+
+
+def forget_signals() -> None:
+    """Mask and dispositions as a fresh login has them: a client blocks signals, and its caller may ignore some."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     """All that the daemon needs to know. Makes the data folder. Raises Refusal."""
     from pathlib import Path
 
+    from jobrun.client.private_server import release_of
     from jobrun.version import BUILD, VERSION
 
     private = parsed.flag("--private")
     listen = "" if private else _listen(parsed)
-    data = make_private_folder(os.path.abspath(parsed.text("--data") or server_data(environment)))
-    socket = parsed.text("--socket")
+    told = parsed.given("--data") and parsed.given("--socket")  # by the client, whose environment this process has not
+    place = private_place(environment, "" if release_of(VERSION) else BUILD) if private and not told else None
+    named = parsed.text("--data") or (place.data if place else server_data(environment))
+    data = make_private_folder(os.path.abspath(named))
+    socket = parsed.text("--socket") or (place.socket if place else None)
     return ServerSettings(
         data=Path(data),
         listen=listen,

@@ -43,21 +43,15 @@ def _connection(target: Target, environment: Environment) -> Connection:
     from jobrun.client.connection import Connection
 
     if not target.private:
-        return Connection(lambda: target.address, target.address)
+        return Connection(lambda: target.address, target.name)
     from jobrun.client.private_server import PrivateServer
     from jobrun.version import BUILD, VERSION
 
-    server = PrivateServer(environment, VERSION, BUILD, _FirstStart())
-    return Connection(server.dial, "this machine's private server")
-
-
-class _FirstStart:
-    """Says once that there is no login: a server that has to be started again meanwhile is not the user's concern."""
-
-    def __init__(self) -> None:
-        self._said = False
-
-    def __call__(self) -> None:
-        if not self._said:
-            self._said = True
+    def say_once() -> None:
+        """A server that has to be started again later is not the user's concern."""
+        if not connection.contacted:
             say("no login: running on this machine")
+
+    server = PrivateServer(environment, VERSION, BUILD, say_once)
+    connection = Connection(server.dial, target.name)
+    return connection

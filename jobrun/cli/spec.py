@@ -64,6 +64,21 @@ SPEC_OPTIONS = (
 )
 
 
+_FIELDS = {
+    **{f"spec.limits.{limit.field}": limit.flag for limit in LIMITS},
+    **{f"spec.{name}": f"--{name}" for name in ("name", "env", "cwd", "slots", "grace", "network")},
+    "spec.argv": "the command",
+    "spec.stdin": "-i",
+    "request_id": "--request-id",
+}
+
+
+def in_words_of_options(text: str) -> str:
+    """A refusal of Start, with the option in the place of the request's field that its first words name."""
+    field, colon, rest = text.partition(": ")
+    return f"{_FIELDS[field]}: {rest}" if colon and field in _FIELDS else text
+
+
 def build_request(parsed: Parsed, environment: Environment, *, private: bool) -> StartRequest:
     """What to start. `private`: on the private server, so with the caller's environment, folder and umask. Raises
     Refusal."""

@@ -12,12 +12,12 @@ from jobrun.cli.options import Parsed
 from jobrun.cli.output import BrokenOutput, OutputFailed, put
 from jobrun.cli.session import JSON, RECONNECT, SERVER_OPTIONS, open_calls, target_of
 from jobrun.cli.signals import leave_on_signals
-from jobrun.cli.spec import SPEC_OPTIONS, build_request
+from jobrun.cli.spec import SPEC_OPTIONS, build_request, in_words_of_options
 from jobrun.cli.streaming import RESULT, say_goes_on, say_waiting, show_to_the_end
 from jobrun.config.environment import Environment
 from jobrun.config.errors import Refusal
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
-from jobrun.wire.gen.jobrun.v1.job_service_pb2 import StopRequest
+from jobrun.wire.gen.jobrun.v1.job_service_pb2 import StartRequest, StopRequest
 
 if TYPE_CHECKING:
     from jobrun.client.calls import Calls
@@ -35,11 +35,20 @@ def run(parsed: Parsed, environment: Environment) -> int:
     request = build_request(parsed, environment, private=target_of(parsed, environment).private)
     calls = open_calls(parsed, environment, reconnect=True)
     interruption.sending()
-    job = calls.start(request)
+    job = _start(calls, request)
     interruption.started(calls, job.id)
     _write_id(parsed, job.id)
     say_waiting(job)
     return _show(calls, job, parsed)
+
+
+def _start(calls: Calls, request: StartRequest) -> Job:
+    from jobrun.client.errors import CallRefused
+
+    try:
+        return calls.start(request)
+    except CallRefused as refusal:
+        raise CallRefused(in_words_of_options(str(refusal))) from refusal
 
 
 def _show(calls: Calls, job: Job, parsed: Parsed) -> int:
@@ -68,7 +77,7 @@ def start(parsed: Parsed, environment: Environment) -> int:
     leave_on_signals()
     check_can_write(ID_FILE, parsed.text(ID_FILE))
     request = build_request(parsed, environment, private=target_of(parsed, environment).private)
-    job = open_calls(parsed, environment).start(request)
+    job = _start(open_calls(parsed, environment), request)
     _write_id(parsed, job.id)
     if parsed.flag(JSON.key):
         from jobrun.cli.jsontext import to_json

@@ -21,7 +21,7 @@ from jobrun.cli.render import (
     state_word,
     time_text,
 )
-from jobrun.cli.session import JSON, SERVER_OPTIONS, open_calls
+from jobrun.cli.session import JSON, SERVER_OPTIONS, open_calls, target_of
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.text import escape
 from jobrun.cli.words import one_id
@@ -29,8 +29,8 @@ from jobrun.config.environment import Environment
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 
 ISOLATION = {
-    wire.ISOLATION_UNSPECIFIED: "none: this private server isolates nothing",
-    wire.ISOLATION_NONE: "none: this private server isolates nothing",
+    wire.ISOLATION_UNSPECIFIED: "none: this {server} isolates nothing",
+    wire.ISOLATION_NONE: "none: this {server} isolates nothing",
     wire.ISOLATION_PARTIAL: "partial: Landlock and seccomp alone",
     wire.ISOLATION_MEDIUM: "medium: a uid of its own, Landlock, seccomp",
     wire.ISOLATION_STRONG: "strong: namespaces, Landlock, seccomp",
@@ -48,17 +48,20 @@ def status(parsed: Parsed, environment: Environment) -> int:
 
         put(to_json(job))
     else:
-        put(status_text(job))
+        put(status_text(job, private=target_of(parsed, environment).private))
     return 0
 
 
-def status_text(job: wire.Job) -> str:
-    """Aligned text, with a last paragraph that says why it waits, or why it ended as it did."""
-    lines = [f"{name:<10}  {value}\n" for name, value in (*_rows(job), *_limits(job), *_usage(job)) if value]
+def status_text(job: wire.Job, *, private: bool) -> str:
+    """Aligned text, with a last paragraph that says why it waits, or why it ended as it did. `private`: the job is on
+    a private server."""
+    lines = [
+        f"{name:<10}  {value}\n" for name, value in (*_rows(job, private=private), *_limits(job), *_usage(job)) if value
+    ]
     return "".join(lines) + f"\n{escape(why(job))}\n"
 
 
-def _rows(job: wire.Job) -> Iterator[tuple[str, str]]:
+def _rows(job: wire.Job, *, private: bool) -> Iterator[tuple[str, str]]:
     yield "id", job.id
     yield "name", escape(job.spec.name)
     yield "state", state_word(job)
@@ -73,7 +76,8 @@ def _rows(job: wire.Job) -> Iterator[tuple[str, str]]:
     yield "slots", str(job.spec.slots) if job.spec.HasField("slots") else ""
     yield "grace", exact_duration(duration_ns(job.spec.grace)) if job.spec.HasField("grace") else ""
     yield "variables", escape(_names(job))
-    yield "isolation", ISOLATION.get(job.isolation, str(job.isolation))
+    server = "private server" if private else "server"
+    yield "isolation", ISOLATION.get(job.isolation, str(job.isolation)).format(server=server)
 
 
 def _names(job: wire.Job) -> str:
@@ -128,9 +132,7 @@ def _why_finished(end: wire.Finished) -> str:
         words.append(f"with exit code {end.exit_code}")
     elif end.WhichOneof("outcome") == "signal":
         words.append(f"by signal {signal_name(end.signal)}")
-    text = " ".join(words) + "."
-    if end.detail:
-        text += f" {end.detail.rstrip('.')}."
+    text = " ".join(words) + (f": {end.detail.rstrip('.')}." if end.detail else ".")
     if end.survivors:
         text += f" {end.survivors} of its processes could not be killed."
     return text

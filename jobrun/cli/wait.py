@@ -13,7 +13,7 @@ from jobrun.cli.options import Option, Parsed
 from jobrun.cli.output import put, say
 from jobrun.cli.session import JSON, RECONNECT, SERVER_OPTIONS, open_calls
 from jobrun.cli.signals import leave_on_signals
-from jobrun.cli.streaming import RESULT, say_waiting, write_result
+from jobrun.cli.streaming import RESULT, write_result
 from jobrun.cli.words import some_ids
 from jobrun.config.environment import Environment
 from jobrun.config.errors import Refusal
@@ -58,7 +58,6 @@ def _wait_for(calls: Calls, word: str, until: float | None) -> Job | None:
     job = find_job(calls, word)
     if job.HasField("finished"):
         return job
-    say_waiting(job)
     try:
         return calls.status(job.id) if calls.wait(job.id, until=until) else None
     except LostConnection as error:

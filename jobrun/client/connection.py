@@ -41,7 +41,9 @@ class Connection:
 
     def again(self) -> Connection:
         """Another connection to the same server, for another thread."""
-        return Connection(self._dial, self._name)
+        other = Connection(self._dial, self._name)
+        other.contacted = self.contacted
+        return other
 
     def patience_s(self, reconnect_s: float) -> float:
         """Seconds that an outage may take now."""
@@ -50,5 +52,10 @@ class Connection:
     def given_up(self, error: grpc.RpcError) -> Refusal:
         """What to raise when patience is used up."""
         if self.contacted:
-            return LostConnection(f"lost the connection to {self._name}: {details_of(error)}")
-        return NoServer(f"no server at {self._name}: {details_of(error)}: start one there, or name another by --server")
+            return LostConnection(f"lost the connection to {self._name}: {_cause(error)}")
+        return NoServer(f"no server at {self._name}: {_cause(error)}: start one there, or name another by --server")
+
+
+def _cause(error: grpc.RpcError) -> str:
+    """The last part of what gRPC says: before it come addresses and its own wrappings."""
+    return details_of(error).rstrip(".").rpartition(": ")[2]

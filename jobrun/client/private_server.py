@@ -12,10 +12,14 @@ import struct
 import sys
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from jobrun.client.errors import NoServer
 from jobrun.config.environment import Environment
 from jobrun.config.paths import Place, private_place
+
+if TYPE_CHECKING:
+    import subprocess
 
 START_S = 40.0
 """Seconds for a start: the server itself waits up to 10 for one that is ending, and may have much to read."""
@@ -133,16 +137,29 @@ def _end_older(place: Place) -> None:
 
 
 def _start(place: Place, environment: Environment) -> None:
-    reading, writing = os.pipe2(os.O_CLOEXEC)
+    import subprocess
+
     log = _open_log(place)
     before = os.fstat(log).st_size
     try:
-        pid = _spawn(place, environment, writing, log)
-        os.close(writing)
-        _await_ready(place, reading, pid, before)
+        # Not posix_spawn(3): glibc's leaves signals 32 and 33 ignored, and all jobs would inherit that. Mask and
+        # dispositions are the server's to reset: a signal in between must not end this client.
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _CODE.format(_import_paths()), *_words(place)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            cwd="/",
+            env={name: environment.variables[name] for name in PASSED_ON if name in environment.variables},
+            start_new_session=True,
+        )
     finally:
-        os.close(reading)
         os.close(log)
+    _await_ready(place, process, before)
+
+
+def _words(place: Place) -> list[str]:
+    return ["server", "--private", "--data", place.data, "--socket", place.socket]
 
 
 def _open_log(place: Place) -> int:
@@ -153,32 +170,6 @@ def _open_log(place: Place) -> int:
     return log
 
 
-def _spawn(place: Place, environment: Environment, output: int, log: int) -> int:
-    """posix_spawn(3), not fork(2): grpc may have its threads already. A session, mask and dispositions of its own, no
-    descriptor of ours or our caller's."""
-    words = [sys.executable, "-I", "-S", "-c", _CODE.format(_import_paths())]
-    words += ["server", "--private", "--data", place.data, "--socket", place.socket]
-    actions: list[tuple[int, ...]] = [
-        (os.POSIX_SPAWN_DUP2, output, 1),
-        (os.POSIX_SPAWN_DUP2, log, 2),
-        *((os.POSIX_SPAWN_CLOSE, number) for number in _inheritable()),
-    ]
-    null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        actions.insert(0, (os.POSIX_SPAWN_DUP2, null, 0))
-        return os.posix_spawn(
-            sys.executable,
-            words,
-            {name: environment.variables[name] for name in PASSED_ON if name in environment.variables},
-            file_actions=actions,
-            setsid=True,
-            setsigmask=[],
-            setsigdef=signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP},
-        )
-    finally:
-        os.close(null)
-
-
 def _import_paths() -> list[str]:
     """Where jobrun and what it needs lie: its own tree, and a virtual environment's where it runs from source."""
     tree = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -186,31 +177,20 @@ def _import_paths() -> list[str]:
     return [tree, *others]
 
 
-def _inheritable() -> list[int]:
-    """Descriptors beyond 2 that an exec would pass on: whatever this process was given by its caller."""
-    numbers = [int(name) for name in os.listdir("/proc/self/fd")]
-    return [number for number in numbers if number > 2 and _is_inheritable(number)]
-
-
-def _is_inheritable(number: int) -> bool:
-    try:
-        return os.get_inheritable(number)
-    except OSError:  # the descriptor by which the folder was listed
-        return False
-
-
-def _await_ready(place: Place, reading: int, pid: int, log_size: int) -> None:
+def _await_ready(place: Place, process: subprocess.Popen[bytes], log_size: int) -> None:
     """Returns once the server says that it is ready; raises NoServer with its own words where it ends before."""
-    late = f"the private server (pid {pid}) was not ready after {START_S:.0f} s: see {place.data}/server.log"
-    deadline = time.monotonic() + START_S
+    late = f"the private server (pid {process.pid}) was not ready after {START_S:.0f} s: see {place.data}/server.log"
+    assert process.stdout is not None
     said = b""
-    while b"\n" not in said:
-        _await_readable(reading, deadline - time.monotonic(), late)
-        read = os.read(reading, 4096)
-        if not read:
-            os.waitpid(pid, 0)
-            raise NoServer(f"the private server did not start: {_last_words(place, log_size)}")
-        said += read
+    with process.stdout as output:
+        deadline = time.monotonic() + START_S
+        while b"\n" not in said:
+            _await_readable(output.fileno(), deadline - time.monotonic(), late)
+            read = os.read(output.fileno(), 4096)
+            if not read:
+                process.wait()
+                raise NoServer(f"the private server did not start: {_last_words(place, log_size)}")
+            said += read
     if not said.startswith(READY):
         raise NoServer(f"the private server said {said[:200]!r} where it should be ready: see {place.data}/server.log")
 

@@ -20,10 +20,12 @@ class Kind(enum.Enum):
 
 
 class Target(NamedTuple):
-    """One server. `address` is what gRPC dials; empty for the private server, which may have to be started first."""
+    """One server. `address` is what gRPC dials; empty for the private server, which may have to be started first.
+    `name` is for people."""
 
     kind: Kind
     address: str
+    name: str
 
     @property
     def private(self) -> bool:
@@ -31,12 +33,15 @@ class Target(NamedTuple):
         return self.kind is Kind.PRIVATE
 
 
+PRIVATE = Target(Kind.PRIVATE, "", "this machine's private server")
+
+
 def choose_target(environment: Environment, server: str | None, *, local: bool) -> Target:
     """The server by `--server`, `--local` and the environment. Raises UsageError, LoginNeeded, NotBuilt."""
     if local and server is not None:
         raise UsageError("--local and --server name two servers: give one of them")
     if local:
-        return Target(Kind.PRIVATE, "")
+        return PRIVATE
     token = environment.get("JOBRUN_TOKEN")
     if token:
         raise NotBuilt("JOBRUN_TOKEN")
@@ -49,7 +54,7 @@ def choose_target(environment: Environment, server: str | None, *, local: bool) 
         raise LoginNeeded("JOBRUN_SERVER is set but empty: set it to a server, or unset it")
     if named is not None:
         return parse_server(named, "JOBRUN_SERVER")
-    return Target(Kind.PRIVATE, "")
+    return PRIVATE
 
 
 def parse_server(text: str, source: str) -> Target:
@@ -86,13 +91,13 @@ def _unix(path: str, source: str) -> Target:
         raise UsageError(f"{source}: unix:{path}: the path must begin with /")
     if len(path.encode("utf-8", "surrogateescape")) > 107:  # sun_path in unix(7), less its NUL
         raise UsageError(f"{source}: unix:{path}: a socket's path has at most 107 bytes")
-    return Target(Kind.UNIX, "unix:" + path)
+    return Target(Kind.UNIX, "unix:" + path, "unix:" + path)
 
 
 def _insecure(text: str, source: str) -> Target:
     host, port = parse_loopback(text, source)
     scheme = "ipv6:" if host.startswith("[") else "ipv4:"  # numeric schemes: no resolver is asked
-    return Target(Kind.INSECURE, f"{scheme}{host}:{port}")
+    return Target(Kind.INSECURE, f"{scheme}{host}:{port}", f"insecure:{host}:{port}")
 
 
 def _is_loopback_v4(host: str) -> bool:

@@ -2,6 +2,7 @@
 
 A frame is 8-aligned: its own offset, its time, its stream and length, a keyed checksum of these, then the bytes. So a
 number that points into a job's bytes can not pass for a cursor, whatever the job wrote. The first frame is the spec. An
+second one has the secrets until the supervisor has read them, then zeros. An
 index frame, one a MiB or so, has the offset of the one before it and how much each stream had by then."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 
-SPEC, STDOUT, STDERR, INDEX, DROPPED = 0, 1, 2, 3, 4
+SPEC, STDOUT, STDERR, INDEX, DROPPED, SECRETS = 0, 1, 2, 3, 4, 5
 """A frame's stream. DROPPED: bytes that could not be written in this place (its bytes: how many)."""
 
 _HEAD = struct.Struct("<QQII")  # offset, time in ns, stream << 28 | length, checksum

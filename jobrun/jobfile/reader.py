@@ -118,14 +118,23 @@ def whole_frames(key: int, data: bytes, offset: int) -> Iterator[frames.Frame]:
 
 
 def first_record(fd: int, key: int) -> int:
-    """The offset behind the spec frame."""
-    return spec_frame(fd, key).next
+    """The offset behind the frames of spec and secrets."""
+    return secrets_frame(fd, key).next
 
 
 def spec_frame(fd: int, key: int) -> frames.Frame:
     """The first frame; Damaged where there is none."""
-    frame = frames.parse(key, os.pread(fd, frames.HEAD_SIZE, layout.FRAMES_AT), 0, layout.FRAMES_AT)
-    if frame is None or frame.stream != frames.SPEC:
+    return _expect(fd, key, layout.FRAMES_AT, frames.SPEC)
+
+
+def secrets_frame(fd: int, key: int) -> frames.Frame:
+    """The second frame; Damaged where there is none."""
+    return _expect(fd, key, spec_frame(fd, key).next, frames.SECRETS)
+
+
+def _expect(fd: int, key: int, offset: int, stream: int) -> frames.Frame:
+    frame = frames.parse(key, os.pread(fd, frames.HEAD_SIZE, offset), 0, offset)
+    if frame is None or frame.stream != stream:
         raise layout.Damaged("its spec is missing")
     return frame
 

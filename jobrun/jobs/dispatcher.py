@@ -11,6 +11,7 @@ import collections
 import dataclasses
 import logging
 import time
+from collections.abc import Callable
 
 from jobrun.files.workdir import WorkFolders
 from jobrun.jobs.cpus import Cpus
@@ -75,8 +76,9 @@ class Dispatcher:
         self.live[live.id] = live
         try:
             if starts:
-                self._make_file(live)
-            self._engine.keep_secrets(live.id, secrets, durable=not starts)
+                self._make_file(live, secrets)
+            else:
+                self._engine.keep_secrets(live.id, secrets)
             await self._store.add(live.job, request)
         except BaseException:
             self._disown(live)
@@ -96,10 +98,10 @@ class Dispatcher:
         self._engine.remove(live.id)
         self.remove_folder(live.id)
 
-    def _make_file(self, live: LiveJob) -> None:
+    def _make_file(self, live: LiveJob, secrets: Secrets | None) -> None:
         cpuset = self._tools.cpus.take(live.id, live.job.spec.limits.get("cpus", 0))
         folder = self._tools.folders.create(live.id) if self._tools.folders else None
-        self._engine.create(live.id, order_for(live.job, cpuset, folder))
+        self._engine.create(live.id, order_for(live.job, cpuset, folder), secrets)
         live.has_file = True
 
     # from the queue to the spawner
@@ -120,12 +122,13 @@ class Dispatcher:
             self._end_unstarted(live)
             return
         try:
-            self._make_file(live)
+            self._make_file(live, None)
             await self._store.dispatched(live.id)
         except (JobrunError, OSError) as error:
             self._put_back(live, error)
         else:
             live.recorded = State.STARTING
+            self._engine.drop_secrets(live.id)  # the file has them now
             self._dispatched(live)
 
     def _put_back(self, live: LiveJob, error: Exception) -> None:
@@ -142,16 +145,16 @@ class Dispatcher:
     def _dispatched(self, live: LiveJob) -> None:
         live.phase = Phase.DISPATCHED
         self._tools.wakeups.wake(live.id)
-        self._send(live)
+        self._send(live, self._engine.dispatch_new)
 
-    def _send(self, live: LiveJob) -> None:
+    def _send(self, live: LiveJob, dispatch: Callable[[str], None]) -> None:
         live.sent_at = self._loop.time()
         if live.id not in self._in_flight and len(self._in_flight) >= IN_FLIGHT:
             self._unsent.append(live)
             return
         self._in_flight.add(live.id)
         try:
-            self._engine.dispatch(live.id)
+            dispatch(live.id)
         except (JobDamaged, OSError) as error:
             self._lose(live, error)
 
@@ -161,9 +164,15 @@ class Dispatcher:
         while self._unsent and len(self._in_flight) < IN_FLIGHT:
             unsent = self._unsent.popleft()
             if unsent.phase is Phase.DISPATCHED:
-                self._send(unsent)
+                self._send(unsent, self._engine.dispatch)
 
     # what became of it
+
+    def started(self, job_id: str) -> None:
+        """The engine's hint: a supervisor has claimed it."""
+        if (live := self.live.get(job_id)) is not None:
+            self._landed(live)
+            self._tools.wakeups.wake(job_id)
 
     def changed(self, job_id: str) -> None:
         """The engine's hint: something about this job changed; with "" about any."""
@@ -187,18 +196,23 @@ class Dispatcher:
         if live.phase is not Phase.DISPATCHED:
             return
         try:
+            if self._end_seen(live):
+                return
             verdict = self._engine.judge(live.id)
             if verdict is Verdict.ENDED:
-                seen = self._engine.observe(live.id)
-                assert seen.end is not None, "the verdict says so"
-                self._end(live, seen.end, seen.usage)
+                self._end_seen(live)
             elif verdict is Verdict.ALIVE:
-                self._landed(live)
-                self._tools.wakeups.wake(live.id)
+                self.started(live.id)
             elif self._loop.time() - live.sent_at >= older_s and live not in self._unsent:
-                self._send(live)
+                self._send(live, self._engine.dispatch)
         except (JobDamaged, OSError) as error:
             self._lose(live, error)
+
+    def _end_seen(self, live: LiveJob) -> bool:
+        seen = self._engine.observe(live.id)
+        if seen.end is not None:
+            self._end(live, seen.end, seen.usage)
+        return seen.end is not None
 
     def _lose(self, live: LiveJob, error: Exception) -> None:
         """Its file is gone or damaged: it may have run, so it never runs again."""

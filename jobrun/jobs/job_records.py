@@ -88,6 +88,7 @@ def usage_so_far(fd: int, key: int, slot: layout.Slot) -> Usage:
 def record_lost(fd: int, key: int) -> None:
     """The judge's part, under the file's lock: kill what a killed supervisor left, then record the end."""
     slot = layout.read_slot(fd, key)
+    file.wipe_secrets(fd, key)
     if slot.boot_id != boot_id():
         text_ = "the machine was restarted while it ran"
     else:

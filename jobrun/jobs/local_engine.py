@@ -83,7 +83,6 @@ class Observation:
     stopping_since_ns: int = 0
     usage: Usage | None = None
     end: End | None = None
-    cpuset: tuple[int, ...] = ()
 
 
 class Verdict(enum.Enum):
@@ -99,10 +98,12 @@ class LocalEngine:
 
     def __init__(self, folder: DataFolder) -> None:
         self._folder = folder
+        self._jobs = str(folder.jobs)
         self._spawner = SpawnerProcess(folder.path)
         self._ends: Inotify | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_change: Callable[[str], None] = lambda job_id: None
+        self._on_start: Callable[[str], None] = lambda job_id: None
 
     def start(self) -> None:
         """The spawner: before grpc is imported, and before any key is read."""
@@ -110,9 +111,12 @@ class LocalEngine:
             path.mkdir(mode=0o700, exist_ok=True)
         self._spawner.start()
 
-    def attach(self, loop: asyncio.AbstractEventLoop, on_change: Callable[[str], None]) -> None:
-        """From now on `on_change(id)` is called when something about a job changed, with "" for all of them."""
-        self._loop, self._on_change = loop, on_change
+    def attach(
+        self, loop: asyncio.AbstractEventLoop, on_change: Callable[[str], None], on_start: Callable[[str], None]
+    ) -> None:
+        """From now on `on_start(id)` is called when a job was executed, `on_change(id)` when something else about one
+        changed, with "" for all of them."""
+        self._loop, self._on_change, self._on_start = loop, on_change, on_start
         self._ends = Inotify()
         self._ends.add(str(self._folder.jobs), IN_CLOSE_WRITE)
         loop.add_reader(self._ends.fd, self._take_ends)
@@ -137,7 +141,7 @@ class LocalEngine:
     def _take_starts(self) -> None:
         started = self._spawner.receive()
         for job_id in started or ():
-            self._on_change(job_id)
+            self._on_start(job_id)
         if started is None and self._loop is not None:
             self._loop.remove_reader(self._spawner.fd)
             self._spawner.restart()
@@ -146,31 +150,40 @@ class LocalEngine:
 
     # before the start
 
-    def create(self, job_id: str, order: Order) -> None:
-        """The job's file, READY, in the place of a leftover; StorageFull where there is no room."""
+    def create(self, job_id: str, order: Order, secrets: Secrets | None) -> None:
+        """The job's file, READY, in the place of a leftover. `secrets` None: those that were kept while it waited.
+        StorageFull where there is no room."""
+        packed = self._kept_secrets(job_id) if secrets is None else _packed(secrets)
         try:
-            file.create(str(self._path(job_id)), order.created_ns, _spec(job_id, order))
+            file.create(self._path(job_id), order.created_ns, _spec(job_id, order), packed)
         except OSError as error:
             raise _storage_error(error) from error
 
-    def keep_secrets(self, job_id: str, secrets: Secrets, *, durable: bool) -> None:
-        """Until the job's supervisor has read them. `durable`: on disk when this returns, for one that has to wait."""
-        env = {name.encode(): value for name, value in {**secrets.env, **secrets.secret_env}.items()}
-        data = layout.pack_block({b"env": env, b"stdin": secrets.stdin}, 0)
+    def _kept_secrets(self, job_id: str) -> bytes:
+        try:
+            return Path(self._secrets(job_id)).read_bytes()
+        except FileNotFoundError:
+            return b""  # a power cut took them: the supervisor finds that they are not whole
+
+    def keep_secrets(self, job_id: str, secrets: Secrets) -> None:
+        """Of a job that has to wait, in a 0600 file of their own, on disk when this returns. StorageFull."""
         try:
             fd = os.open(self._secrets(job_id), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with open(fd, "wb") as out:
-                out.write(data)
+                out.write(_packed(secrets))
                 out.flush()
-                if durable:
-                    os.fdatasync(fd)
+                os.fdatasync(fd)
         except OSError as error:
             self.drop_secrets(job_id)
             raise _storage_error(error) from error
 
     def drop_secrets(self, job_id: str) -> None:
-        """Of a job that will not start."""
-        self._secrets(job_id).unlink(missing_ok=True)
+        """Of a job that has its file, or will not start."""
+        _unlink(self._secrets(job_id))
+
+    def dispatch_new(self, job_id: str) -> None:
+        """Tell the spawner of a file that was just created."""
+        self._spawner.send(job_id, file.FIRST_ATTEMPT)
 
     def dispatch(self, job_id: str) -> None:
         """Raise the attempt, then tell the spawner: a supervisor of an earlier dispatch leaves. JobDamaged."""
@@ -192,11 +205,10 @@ class LocalEngine:
         with _opened(self._path(job_id), os.O_RDONLY) as fd:
             key = layout.read_header(fd).key
             slot = layout.read_slot(fd, key)
-            cpuset = _cpus(file.read_spec(fd, key)[b"cpus"])
             record = file.read_exit(fd, key)
             if record is not None:
                 end, used = job_records.end_of(record), job_records.usage_of(record)
-                return Observation(state=State.FINISHED, started_ns=end.started_ns, end=end, usage=used, cpuset=cpuset)
+                return Observation(state=State.FINISHED, started_ns=end.started_ns, end=end, usage=used)
             stops = layout.read_stops(fd, key)
             executed = slot.state == layout.EXECUTED
             return Observation(
@@ -205,8 +217,12 @@ class LocalEngine:
                 pid=slot.pid,
                 stopping_since_ns=stops[0].accepted_ns if stops else 0,
                 usage=job_records.usage_so_far(fd, key, slot) if usage and executed else None,
-                cpuset=cpuset,
             )
+
+    def cpuset(self, job_id: str) -> tuple[int, ...]:
+        """The CPUs that the job was given. JobDamaged, FileNotFoundError."""
+        with _opened(self._path(job_id), os.O_RDONLY) as fd:
+            return _cpus(file.read_spec(fd, layout.read_header(fd).key)[b"cpus"])
 
     def judge(self, job_id: str) -> Verdict:
         """Alive, ended, or never claimed. Of what a killed supervisor left the rest is killed and the end recorded as
@@ -248,7 +264,7 @@ class LocalEngine:
     def remove(self, job_id: str) -> None:
         """The file with the output. Nothing where it is gone already."""
         self.drop_secrets(job_id)
-        self._path(job_id).unlink(missing_ok=True)
+        _unlink(self._path(job_id))
 
     def job_ids(self) -> set[str]:
         """Of which there is a file. What a cut creation left is removed."""
@@ -260,23 +276,23 @@ class LocalEngine:
 
     def log_path(self, job_id: str) -> Path:
         """The file that has the job's output."""
-        return self._path(job_id)
+        return Path(self._path(job_id))
 
-    def _path(self, job_id: str) -> Path:
-        return self._folder.jobs / job_id
+    def _path(self, job_id: str) -> str:
+        return f"{self._jobs}/{job_id}"
 
-    def _secrets(self, job_id: str) -> Path:
-        return self._folder.secrets / job_id
+    def _secrets(self, job_id: str) -> str:
+        return f"{self._folder.secrets}/{job_id}"
 
 
 @contextlib.contextmanager
-def _opened(path: Path, mode: int) -> Iterator[int]:
+def _opened(path: str, mode: int) -> Iterator[int]:
     """A job's file; what is damaged in it becomes JobDamaged."""
     fd = os.open(path, mode | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         yield fd
     except layout.Damaged as error:
-        raise JobDamaged(f"the file of job {path.name} is damaged: {error}") from error
+        raise JobDamaged(f"the file of job {os.path.basename(path)} is damaged: {error}") from error
     finally:
         os.close(fd)
 
@@ -289,6 +305,16 @@ def _spec(job_id: str, order: Order) -> dict[bytes, Value]:
 
 def _cpus(value: Decoded) -> tuple[int, ...]:
     return tuple(cpu for cpu in value if isinstance(cpu, int)) if isinstance(value, list) else ()
+
+
+def _packed(secrets: Secrets) -> bytes:
+    env = {name.encode(): value for name, value in {**secrets.env, **secrets.secret_env}.items()}
+    return file.pack_secrets({b"env": env, b"stdin": secrets.stdin})
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _storage_error(error: OSError) -> Exception:

@@ -39,7 +39,7 @@ def _taken_over(stored: StoredJob, tools: Tools) -> LiveJob:
 
 def _restore_cpus(live: LiveJob, tools: Tools) -> None:
     try:
-        tools.cpus.restore(live.id, tools.engine.observe(live.id).cpuset)
+        tools.cpus.restore(live.id, tools.engine.cpuset(live.id))
     except (JobDamaged, FileNotFoundError) as error:
         log.info("job %s: %s", live.id, error)  # the sweep finds it LOST
 

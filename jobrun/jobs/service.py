@@ -65,7 +65,7 @@ class JobService:
         """Take over what an earlier server left, then hear of changes, then look at all."""
         recover(self._jobs, self._tools)
         loop = asyncio.get_running_loop()
-        self._engine.attach(loop, self._jobs.changed)
+        self._engine.attach(loop, self._jobs.changed, self._jobs.started)
         self._jobs.sweep(older_s=0)
         self._sweeping = loop.create_task(self._sweep_for_ever())
 
@@ -103,7 +103,7 @@ class JobService:
         spec_checks.check(spec, secrets, self._ground)
         if not request_id:
             accepted = self._tasks.keep(self._accept(caller.user, spec, secrets, None))
-            return self._views.of(await asyncio.shield(accepted))
+            return self._views.just_accepted(await asyncio.shield(accepted))
         return await self._start_once(caller, spec, secrets, request_id)
 
     async def _start_once(self, caller: Caller, spec: JobSpec, secrets: Secrets, request_id: str) -> Job:
@@ -120,7 +120,7 @@ class JobService:
             under_way = self._under_way[key] = _UnderWay(wish, accepted)
             accepted.add_done_callback(lambda _: self._under_way.pop(key))
         _check_same(under_way.hash, wish)
-        return self._views.of(await asyncio.shield(under_way.accepted))
+        return self._views.just_accepted(await asyncio.shield(under_way.accepted))
 
     async def _accept(self, user: str, spec: JobSpec, secrets: Secrets, request: Request | None) -> LiveJob:
         job = Job(

@@ -30,6 +30,10 @@ class Views:
             return dataclasses.replace(live.job, state=state, end=None)
         return self._dispatched(live, usage=usage)
 
+    def just_accepted(self, live: LiveJob) -> Job:
+        """For the answer to its Start: STARTING without a look at its file, which was sent off a moment ago."""
+        return live.job if live.phase is Phase.DISPATCHED else self.of(live)
+
     def _queued(self, live: LiveJob) -> Job:
         ahead = self._queue.ahead(live.id, live.job.user)
         waits = live.phase is Phase.WAITING

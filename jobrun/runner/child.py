@@ -8,6 +8,7 @@ import os
 import resource
 
 from jobrun.limits import CPU_HARD_AFTER_S, LIMITS, NANOSECONDS, RLIMIT_CORE, RLIMIT_CPU
+from jobrun.runner.wake import IGNORED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,10 +92,8 @@ def _set_rlimit(kind: int, soft: int, hard: int) -> None:
 
 
 def _reset_signals() -> None:
-    for number in range(1, _signal.NSIG):
-        if _signal.getsignal(number) not in (_signal.SIG_DFL, None):
-            _signal.signal(number, _signal.SIG_DFL)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
+    for number in IGNORED:  # handlers go with exec, and the mask is empty since the spawner's start
+        _signal.signal(number, _signal.SIG_DFL)
 
 
 def _execute(argv: list[bytes], env: dict[bytes, bytes]) -> tuple[int, bytes]:

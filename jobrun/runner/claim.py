@@ -7,7 +7,7 @@ import resource
 
 from jobrun.jobfile import file, layout
 from jobrun.runner import ending
-from jobrun.runner.order import Order, read_secrets
+from jobrun.runner.order import Order
 from jobrun.runner.record import exit_record
 
 TYPE_CHECKING = False
@@ -21,22 +21,21 @@ MARK_BASE = 1 << 61
 class Claim:
     """A job's file that is this process's to write."""
 
-    def __init__(self, fd: int, key: int, slot: layout.Slot, secrets: str) -> None:
+    def __init__(self, fd: int, key: int, slot: layout.Slot) -> None:
         self.fd, self.key, self.slot = fd, key, slot
-        self._secrets = secrets
 
-    def take(self) -> Order | None:
+    def take(self, boot: bytes) -> Order | None:
         """From here on the job is never dispatched again. None: what it needs is damaged, which is recorded."""
         try:
-            order = Order(file.read_spec(self.fd, self.key), read_secrets(os.fsencode(self._secrets)))
+            order = Order(file.read_spec(self.fd, self.key), file.read_secrets(self.fd, self.key))
         except layout.Damaged as error:
             self.end_unstarted(ending.Verdict(ending.LOST, f"it could not be started: {error}"), {})
             return None
         slot = self.slot
         slot.state, slot.supervisor = layout.CLAIMED, os.getpid()
-        slot.boot_id, slot.mark = boot_id(), _new_mark()
+        slot.boot_id, slot.mark = boot, _new_mark()
         self.write_slot()
-        os.unlink(self._secrets)
+        file.wipe_secrets(self.fd, self.key)
         return order
 
     def write_slot(self) -> None:

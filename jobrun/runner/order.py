@@ -1,10 +1,6 @@
-"""What a supervisor is told to run: the spec frame of the job's file, and the secrets beside it."""
+"""What a supervisor is told to run: the job's spec, and its secrets."""
 
 from __future__ import annotations
-
-import os
-
-from jobrun.jobfile import layout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,21 +27,3 @@ class Order:
         own: dict[bytes, bytes] = secrets[b"env"]  # type: ignore[assignment]
         self.env: dict[bytes, bytes] = {**env, **own, b"JOBRUN_JOB_ID": job_id}
         self.stdin: bytes = secrets[b"stdin"]  # type: ignore[assignment]
-
-
-def read_secrets(path: bytes) -> dict[bytes, Decoded]:
-    """Values of the environment and stdin; Damaged where the file is not whole, as after a power cut."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        raise layout.Damaged("its environment is gone") from None
-    try:
-        data = b""
-        while part := os.read(fd, 1 << 20):
-            data += part
-    finally:
-        os.close(fd)
-    secrets = layout.unpack_block(data, 0)
-    if not isinstance(secrets, dict):
-        raise layout.Damaged("its environment can not be read")
-    return secrets

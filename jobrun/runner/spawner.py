@@ -9,14 +9,13 @@ import os
 import select
 
 from jobrun.runner import tree
+from jobrun.runner.claim import boot_id
 from jobrun.runner.supervisor import supervise
 from jobrun.runner.syscalls import Syscalls
-from jobrun.runner.wake import wake_on
+from jobrun.runner.wake import set_dispositions, wake_on
 
 MOST_MESSAGE = 256
 """Bytes of one dispatch: "ID ATTEMPT"."""
-IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM, _signal.SIGPIPE, _signal.SIGXFSZ)
-"""By spawner and supervisors: a server that is told to stop, with its whole session or unit, leaves the jobs alone."""
 
 
 def main(sock: int, data: str) -> None:
@@ -34,21 +33,12 @@ def main(sock: int, data: str) -> None:
     spawner.serve()
 
 
-def set_dispositions() -> None:
-    """The known ones, whatever the server was started with."""
-    for number in range(1, _signal.NSIG):
-        if _signal.getsignal(number) == _signal.SIG_IGN:
-            _signal.signal(number, _signal.SIG_DFL)
-    for number in IGNORED:
-        _signal.signal(number, _signal.SIG_IGN)
-    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
-
-
 class Spawner:
     """`sock` is where dispatches come from, `data` the server's data folder."""
 
     def __init__(self, sock: int, data: str, syscalls: Syscalls) -> None:
         self._sock, self._data, self._syscalls = sock, data, syscalls
+        self._boot_id = boot_id()
         self._wake = wake_on(_signal.SIGCHLD)
         self._supervisors: set[int] = set()
         self._open = True
@@ -87,7 +77,7 @@ class Spawner:
         try:
             os.close(self._wake)
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
-            supervise(self._data, job_id, attempt, self._sock, self._syscalls)
+            supervise(self._data, job_id, attempt, self._sock, self._boot_id, self._syscalls)
             code = 0
         except Exception as error:  # noqa: BLE001  # the last thing that it says: to the server's log, by way of the spawner's stderr
             line = error.__traceback__.tb_lineno if error.__traceback__ else 0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jobrun.runner.syscalls import Syscalls
 
 
-def supervise(data: str, job_id: str, attempt: int, sock: int, calls: Syscalls) -> None:
+def supervise(data: str, job_id: str, attempt: int, sock: int, boot: bytes, calls: Syscalls) -> None:
     """Run the job, if this dispatch is the one that its file waits for; returns when its end is recorded."""
     wake = wake_on(_signal.SIGCHLD, _signal.SIGUSR1)  # before the claim: from then on a stop may be signalled
     os.setsid()
@@ -30,8 +30,8 @@ def supervise(data: str, job_id: str, attempt: int, sock: int, calls: Syscalls) 
     slot = layout.read_slot(fd, key)
     if slot.state != layout.READY or slot.attempt != attempt or file.has_exit(fd):
         return
-    claim = Claim(fd, key, slot, f"{data}/secrets/{job_id}")
-    order = claim.take()
+    claim = Claim(fd, key, slot)
+    order = claim.take(boot)
     if order is None:
         return
     stops = layout.read_stops(fd, key)

@@ -1,9 +1,23 @@
-"""Signals as bytes on a pipe: nothing is done in a handler, and none is missed between two waits."""
+"""Signals in spawner and supervisors: some are ignored, others are bytes on a pipe, so that nothing is done in a
+handler and none is missed between two waits."""
 
 from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum
 import os
+
+IGNORED = (_signal.SIGHUP, _signal.SIGINT, _signal.SIGTERM, _signal.SIGPIPE, _signal.SIGXFSZ)
+"""A server that is told to stop, with its whole session or unit, leaves the jobs alone; the last two become errors."""
+
+
+def set_dispositions() -> None:
+    """The known ones, whatever the server was started with."""
+    for number in range(1, _signal.NSIG):
+        if _signal.getsignal(number) == _signal.SIG_IGN:
+            _signal.signal(number, _signal.SIG_DFL)
+    for number in IGNORED:
+        _signal.signal(number, _signal.SIG_IGN)
+    _signal.pthread_sigmask(_signal.SIG_SETMASK, ())
 
 
 def wake_on(*signals: int) -> int:

@@ -71,15 +71,17 @@ class Writer:
         """All that succeed alone, in one transaction; where that as a whole fails, nothing of it happened."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            for order in batch:
-                self._attempt(order)
+            if len(batch) == 1:  # the usual case: no savepoint, each statement is a wait for the interpreter's lock
+                batch[0].result = batch[0].operation(self._db)
+            else:
+                for order in batch:
+                    self._attempt(order)
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, who awaits an order gets it
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-            whole = translated(error, self._path)
             for order in batch:
-                order.error = order.error or whole
+                order.error = order.error or self._ours(error)
 
     def _attempt(self, order: _Order[Any]) -> None:
         self._db.execute("SAVEPOINT one")
@@ -88,9 +90,12 @@ class Writer:
         except Exception as error:  # handed to the caller, who awaits it
             if isinstance(error, sqlite3.Error) and not self._db.in_transaction:
                 raise  # a full disk undoes the whole transaction, sqlite.org/lang_transaction.html
-            order.error = translated(error, self._path) if isinstance(error, sqlite3.Error) else error
+            order.error = self._ours(error)
             self._db.execute("ROLLBACK TO one")
         self._db.execute("RELEASE one")
+
+    def _ours(self, error: Exception) -> Exception:
+        return translated(error, self._path) if isinstance(error, sqlite3.Error) else error
 
 
 def _answer(batch: list[_Order[Any]]) -> None:

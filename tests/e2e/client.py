@@ -95,11 +95,10 @@ class Client:
             self._out += self._read(deadline)
         return self._out
 
-    def read_more(self, count: int, within: float = 10) -> None:
-        """Until `count` more bytes of stdout have come."""
-        deadline = Deadline(within, f"{count} more bytes on stdout")
-        goal = len(self._out) + count
-        while len(self._out) < goal:
+    def read_to(self, count: int, within: float = 10) -> None:
+        """Until `count` bytes of stdout have come in all."""
+        deadline = Deadline(within, f"{count} bytes on stdout")
+        while len(self._out) < count:
             self._out += self._read(deadline)
 
     def read_error_line(self, within: float = 10) -> bytes:

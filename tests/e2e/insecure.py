@@ -53,8 +53,8 @@ class Nobody:
             out, err = popen.communicate(timeout=patience(within))
         except subprocess.TimeoutExpired:
             popen.kill()
-            popen.communicate()
-            raise
+            out, err = popen.communicate()
+            raise AssertionError(f"it did not end: {out!r} {err!r}") from None
         return Result(popen.returncode, out, err)
 
     def close(self) -> None:

@@ -79,7 +79,7 @@ def test_hangup_leaves_the_job_running(warm: Home) -> None:
     gate = warm.gate()
     client = running(warm, gate)
     client.signal(signal.SIGHUP)
-    assert client.finish().code == 129
+    assert client.finish().code in (129, -signal.SIGHUP), "a shell shows 129 for both"
     assert still_running(warm)
 
 
@@ -103,7 +103,7 @@ def test_a_broken_stdout_stops_the_job(warm: Home) -> None:
     """`jobrun run -- make | head` would leave make running, unseen."""
     gate = warm.gate()
     client = warm.client("run", "sh", "-c", f"{gate.hold} exec yes")
-    client.read_more(1)
+    client.read_to(1)
     client.close_stdout()
     gate.wait_released()
     result = client.finish_unread()
@@ -134,7 +134,7 @@ def test_looking_through_a_broken_pipe(warm: Home, way: list[str]) -> None:
     gate = warm.gate()
     job = warm.start("sh", "-c", f"{gate.hold} exec yes")
     client = warm.client(*way, job)
-    client.read_more(1)
+    client.read_to(1)
     client.close_stdout()
     result = client.finish_unread()
     assert (result.code, result.stderr) == (141, b"")

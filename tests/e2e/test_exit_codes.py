@@ -90,8 +90,9 @@ def test_local_asks_for_the_private_server(warm: Home) -> None:
 
 def test_server_takes_the_address_of_a_socket(warm: Home) -> None:
     """A program that knows the socket could not use it."""
-    assert warm.jobrun("run", "--server", warm.address, "echo", "hi").passed().out == "hi\n"
-    assert warm.jobrun("run", "echo", "hi", env={"JOBRUN_SERVER": warm.address}).passed().out == "hi\n"
+    words = ["run", "--cwd", "/", "echo", "hi"]
+    assert warm.jobrun(*words, env={"JOBRUN_SERVER": warm.address}).passed().out == "hi\n"
+    assert warm.jobrun("run", "--server", warm.address, *words[1:]).passed().out == "hi\n"
 
 
 def test_start_only_starts(warm: Home) -> None:

@@ -60,7 +60,7 @@ def test_f34_memory_of_the_tree(warm: Home) -> None:
     assert warm.wait(job) == 137
     gate.wait_released()
     told = last_paragraph(warm, job)
-    assert "256" in told
+    assert "256 MiB" in told or str(256 << 20) in told
     assert re.search(r"\d{3}(\.\d+)? ?Mi?B", told), told
     assert warm.status(job)["usage"]["peak_memory_bytes"] > 200 << 20
 
@@ -173,12 +173,9 @@ def test_more_cpus_than_there_are(warm: Home) -> None:
 
 
 def test_a_limit_above_the_hard_one_of_the_server(home: Home) -> None:
-    """As above: setrlimit(2) would fail in the child, or be left out."""
+    """A wish that the machine can not hold would be dropped: neither refused nor told."""
     done = home.shell("ulimit -n 512; jobrun run --open-files 100000 sh -c 'ulimit -n'")
-    if os.getuid() != 0:
-        assert done.code == 125
-    else:
-        assert done.passed().out == "100000\n"
+    assert done.code == 125 or done.out.strip() == str(home.status("@last")["effective_limits"]["open_files"]), done
 
 
 def test_status_says_what_enforces_each_limit(warm: Home) -> None:
@@ -212,11 +209,13 @@ def test_a_job_without_limits_has_the_default_of_its_log_alone(warm: Home) -> No
 
 def test_the_usage_of_a_job_is_on_record(warm: Home) -> None:
     """Nobody could tell what a job needs."""
-    program = EAT + "import time\nwhile time.process_time() < 0.5: pass\nprint('x' * 999)"
+    program = (
+        EAT + "import time\nend = time.process_time() + 0.4\nwhile time.process_time() < end: pass\nprint('x' * 999)"
+    )
     job = warm.start(sys.executable, "-c", program)
     assert warm.wait(job) == 0
     usage = warm.status(job)["usage"]
-    assert 0.3 < float(usage["user_cpu"].rstrip("s")) < 5
+    assert 0.4 < sum(float(usage[name].rstrip("s")) for name in ("user_cpu", "system_cpu")) < 5
     assert usage["peak_memory_bytes"] >= 100_000_000
     assert (usage["output_bytes"], usage["output_dropped_bytes"]) == (1000, 0)
     assert float(usage["elapsed"].rstrip("s")) >= 0.4

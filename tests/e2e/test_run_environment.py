@@ -181,7 +181,7 @@ def limits(text: str) -> dict[str, tuple[str, str]]:
 def test_f36_limits_that_were_not_asked_for_are_the_callers(home: Home) -> None:
     """A job would meet the daemon's: a billion descriptors to close, another stack."""
     soft, hard = 1000, 4000
-    limit = f"ulimit -Hn {hard}; ulimit -Sn {soft}; ulimit -s 7000; "
+    limit = f"ulimit -Sn {soft}; ulimit -Hn {hard}; ulimit -s 7000; "
     script = f"{limit} cat /proc/self/limits; echo ===; jobrun run cat /proc/self/limits"
     before, _, after = home.shell(script).passed().out.partition("===")
     assert limits(after) == limits(before)

@@ -19,7 +19,7 @@ from tests.e2e.home import Home
 
 KILLS = 10
 WRITER = """
-import os, sys
+import os, sys, time
 flag, copy = sys.argv[1:]
 with open(copy, "wb", buffering=0) as file:
     n = 0
@@ -28,7 +28,9 @@ with open(copy, "wb", buffering=0) as file:
         line = b"%07d " % n + os.urandom(40) + b"\\n"
         file.write(line)
         os.write(1, line)
+        time.sleep(0.001)
 """
+"""Writes lines to a file and to stdout alike, until the flag is there."""
 
 
 def test_a_server_that_is_killed_ten_times_loses_no_byte(home: Home) -> None:
@@ -42,10 +44,10 @@ def test_a_server_that_is_killed_ten_times_loses_no_byte(home: Home) -> None:
     readers = [run, home.client("attach", job), home.client("logs", "-f", job)]
     for _ in range(KILLS):
         for reader in readers:
-            reader.read_more(10_000)
+            reader.read_to(copy.stat().st_size + 1)
         home.kill_server()
     for reader in readers:
-        reader.read_more(10_000)
+        reader.read_to(copy.stat().st_size + 1)
     assert gate.held(), "the job goes on"
     flag.touch()
     results = [reader.finish(60).passed() for reader in readers]
@@ -267,7 +269,7 @@ def test_reconnect_has_an_end(home: Home) -> None:
     gate = home.gate()
     home.jobrun("list").passed()
     address = home.address
-    words = ["--server", address, "--reconnect", "500ms"]
+    words = ["--server", address, "--cwd", "/", "--reconnect", "500ms"]
     client = home.client("run", *words, "sh", "-c", f"{gate.hold} echo up; sleep 300")
     client.read_until(b"up\n")
     job = home.jobrun("list", "-q").passed().out.strip()

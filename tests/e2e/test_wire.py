@@ -39,7 +39,7 @@ EVERY_STATE = [
     job_service_pb2.JOB_STATE_RUNNING,
     job_service_pb2.JOB_STATE_FINISHED,
 ]
-SPEC = job_pb2.JobSpec(argv=["true"]).SerializeToString()
+SPEC = job_pb2.JobSpec(argv=["true"], cwd="/").SerializeToString()
 UNKNOWN = {
     "in Start": unknown_field(nested(1, SPEC)),
     "in JobSpec": nested(1, unknown_field(SPEC)),
@@ -66,29 +66,29 @@ WRONG = {
     "no argv": job_pb2.JobSpec(),
     "NUL in argv": job_pb2.JobSpec(argv=["echo", "a\0b"]),
     "NUL in cwd": job_pb2.JobSpec(argv=["true"], cwd="/tmp\0x"),
-    "NUL in name": job_pb2.JobSpec(argv=["true"], name="a\0b"),
-    "NUL in a value": job_pb2.JobSpec(argv=["true"], env={"A": b"x\0y"}),
-    "NUL in a variable": job_pb2.JobSpec(argv=["true"], env={"A\0B": b"x"}),
-    "= in a variable": job_pb2.JobSpec(argv=["true"], env={"A=B": b"x"}),
-    "variable without name": job_pb2.JobSpec(argv=["true"], env={"": b"x"}),
+    "NUL in name": job_pb2.JobSpec(argv=["true"], cwd="/", name="a\0b"),
+    "NUL in a value": job_pb2.JobSpec(argv=["true"], cwd="/", env={"A": b"x\0y"}),
+    "NUL in a variable": job_pb2.JobSpec(argv=["true"], cwd="/", env={"A\0B": b"x"}),
+    "= in a variable": job_pb2.JobSpec(argv=["true"], cwd="/", env={"A=B": b"x"}),
+    "variable without name": job_pb2.JobSpec(argv=["true"], cwd="/", env={"": b"x"}),
     "argument of 128 KiB": job_pb2.JobSpec(argv=["true", "x" * 131_072]),
     "more than 1 MiB in all": job_pb2.JobSpec(argv=["true", *["x" * 100_000] * 11]),
-    "stdin over 1 MiB": job_pb2.JobSpec(argv=["true"], stdin=b"x" * (1 << 20) + b"x"),
-    "name of 129": job_pb2.JobSpec(argv=["true"], name="x" * 129),
-    "slots of 0": job_pb2.JobSpec(argv=["true"], slots=0),
-    "umask beyond 0777": job_pb2.JobSpec(argv=["true"], umask=0o1000),
-    "limit of 0": job_pb2.JobSpec(argv=["true"], limits=job_pb2.Limits(memory_bytes=0)),
-    "processes of 0": job_pb2.JobSpec(argv=["true"], limits=job_pb2.Limits(processes=0)),
-    "absurd size": job_pb2.JobSpec(argv=["true"], limits=job_pb2.Limits(memory_bytes=2**64 - 1)),
-    "absurd count": job_pb2.JobSpec(argv=["true"], limits=job_pb2.Limits(open_files=2**32 - 1)),
-    "small log": job_pb2.JobSpec(argv=["true"], limits=job_pb2.Limits(log_bytes=1000)),
-    "more CPUs than there are": job_pb2.JobSpec(argv=["true"], limits=job_pb2.Limits(cpus=100_000)),
-    "negative timeout": job_pb2.JobSpec(argv=["true"], limits=job_pb2.Limits(timeout={"seconds": -1})),
-    "timeout of 0": job_pb2.JobSpec(argv=["true"], limits=job_pb2.Limits(timeout={"seconds": 0})),
-    "absurd timeout": job_pb2.JobSpec(argv=["true"], limits=job_pb2.Limits(timeout={"seconds": 2**62})),
-    "mixed signs": job_pb2.JobSpec(argv=["true"], grace={"seconds": 1, "nanos": -1}),
-    "absurd nanos": job_pb2.JobSpec(argv=["true"], grace={"seconds": 1, "nanos": 2**31 - 1}),
-    "negative grace": job_pb2.JobSpec(argv=["true"], grace={"seconds": -1}),
+    "stdin over 1 MiB": job_pb2.JobSpec(argv=["true"], cwd="/", stdin=b"x" * (1 << 20) + b"x"),
+    "name of 129": job_pb2.JobSpec(argv=["true"], cwd="/", name="x" * 129),
+    "slots of 0": job_pb2.JobSpec(argv=["true"], cwd="/", slots=0),
+    "umask beyond 0777": job_pb2.JobSpec(argv=["true"], cwd="/", umask=0o1000),
+    "limit of 0": job_pb2.JobSpec(argv=["true"], cwd="/", limits=job_pb2.Limits(memory_bytes=0)),
+    "processes of 0": job_pb2.JobSpec(argv=["true"], cwd="/", limits=job_pb2.Limits(processes=0)),
+    "absurd size": job_pb2.JobSpec(argv=["true"], cwd="/", limits=job_pb2.Limits(memory_bytes=2**64 - 1)),
+    "absurd count": job_pb2.JobSpec(argv=["true"], cwd="/", limits=job_pb2.Limits(open_files=2**32 - 1)),
+    "small log": job_pb2.JobSpec(argv=["true"], cwd="/", limits=job_pb2.Limits(log_bytes=1000)),
+    "more CPUs than there are": job_pb2.JobSpec(argv=["true"], cwd="/", limits=job_pb2.Limits(cpus=100_000)),
+    "negative timeout": job_pb2.JobSpec(argv=["true"], cwd="/", limits=job_pb2.Limits(timeout={"seconds": -1})),
+    "timeout of 0": job_pb2.JobSpec(argv=["true"], cwd="/", limits=job_pb2.Limits(timeout={"seconds": 0})),
+    "absurd timeout": job_pb2.JobSpec(argv=["true"], cwd="/", limits=job_pb2.Limits(timeout={"seconds": 2**62})),
+    "mixed signs": job_pb2.JobSpec(argv=["true"], cwd="/", grace={"seconds": 1, "nanos": -1}),
+    "absurd nanos": job_pb2.JobSpec(argv=["true"], cwd="/", grace={"seconds": 1, "nanos": 2**31 - 1}),
+    "negative grace": job_pb2.JobSpec(argv=["true"], cwd="/", grace={"seconds": -1}),
 }
 
 
@@ -164,7 +164,7 @@ def test_pages_have_every_job_once(stub: wire.Stub) -> None:
 
 def test_a_message_over_4_mib(stub: wire.Stub) -> None:
     """A large message would take the server's memory."""
-    spec = job_pb2.JobSpec(argv=["true"], env={f"K{n}": b"x" * 100_000 for n in range(50)})
+    spec = job_pb2.JobSpec(argv=["true"], cwd="/", env={f"K{n}": b"x" * 100_000 for n in range(50)})
     code, _, _ = wire.refusal(stub.Start, job_service_pb2.StartRequest(spec=spec))
     assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
 

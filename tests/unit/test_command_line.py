@@ -192,7 +192,7 @@ def test_what_is_not_built_is_refused(words: list[str]) -> None:
 )
 def test_what_can_not_be_started_is_refused_before_any_call(words: list[str]) -> None:
     """One clear line, and no server is even started for it."""
-    with pytest.raises(Refusal, match="."):
+    with pytest.raises(Refusal, match=r"."):
         spec(*words)
 
 
@@ -220,9 +220,7 @@ def test_signals_have_names_and_numbers(text: str, number: int) -> None:
     assert parse_signal(text) == number
 
 
-@pytest.mark.parametrize(
-    "text", ["", "0", "65", "-1", "FOO", "SIG", "RTMIN+", "RTMIN+31", "TERM+1", "9.0", "٣", "_DFL"]
-)
+@pytest.mark.parametrize("text", ["", "0", "65", "-1", "FOO", "SIG", "RTMIN+", "RTMIN+31", "TERM+1", "9.0", "٣"])
 def test_what_is_no_signal_is_refused(text: str) -> None:
     """Never a guess what to send."""
     with pytest.raises(ValueError, match="no signal"):

@@ -21,6 +21,7 @@ from jobrun.jobfile.reader import Batch, Gap, LogReader
 from jobrun.jobfile.writer import LogWriter
 from jobrun.runner.syscalls import Syscalls
 
+SECRETS = file.pack_secrets({b"env": {b"K": b"a value"}})
 BOTH = frozenset({frames.STDOUT, frames.STDERR})
 MIB = 1 << 20
 values = st.recursive(
@@ -33,7 +34,7 @@ class Log:
     """A file with a writer, as a supervisor has it."""
 
     def __init__(self, path: Path, bound: int) -> None:
-        file.create(str(path), 1, {b"argv": [b"x"]})
+        file.create(str(path), 1, {b"argv": [b"x"]}, SECRETS)
         self.fd = os.open(path, os.O_RDWR)
         self.key = layout.read_header(self.fd).key
         self.slot = layout.read_slot(self.fd, self.key)
@@ -312,3 +313,14 @@ def test_without_holes_the_beginning_stays(tmp_path: Path) -> None:
     assert made.startswith(kept)
     assert MIB - 10_000 <= len(kept) <= MIB
     assert log.writer.unwritten == len(made) - len(kept)
+
+
+def test_secrets_are_wiped_and_the_log_begins_behind_them(log: Log, tmp_path: Path) -> None:
+    """A value of the environment is not to be found once the job has started, and every cursor stays."""
+    made = log.fill(10_000, record=1000)
+    assert file.read_secrets(log.fd, log.key)[b"env"] == {b"K": b"a value"}
+    file.wipe_secrets(log.fd, log.key)
+    assert b"a value" not in (tmp_path / "job").read_bytes()
+    with pytest.raises(layout.Damaged):
+        file.read_secrets(log.fd, log.key)
+    assert everything(LogReader(log.fd, BOTH)) == (made, [])

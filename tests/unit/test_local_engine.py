@@ -39,8 +39,7 @@ class Machine:
         spec = JobSpec(argv=argv, cwd="/tmp", limits=limits or {}, grace_ns=grace_ns)
         env = {"PATH": b"/usr/bin:/bin"}
         order = Order(spec=spec, user="me", env_base=env, work_dir="", cpuset=(), created_ns=time.time_ns())
-        self.engine.create(job_id, order)
-        self.engine.keep_secrets(job_id, NOTHING, durable=False)
+        self.engine.create(job_id, order, NOTHING)
 
     def start(self, job_id: str, *argv: str, limits: dict[str, int] | None = None, grace_ns: int = 10**10) -> None:
         """A job that was dispatched."""
@@ -83,7 +82,7 @@ async def machine(data: Path) -> AsyncIterator[Machine]:
     """An engine at work."""
     made = Machine(data)
     made.engine.start()
-    made.engine.attach(asyncio.get_running_loop(), made.news.put_nowait)
+    made.engine.attach(asyncio.get_running_loop(), made.news.put_nowait, made.news.put_nowait)
     try:
         yield made
     finally:
@@ -211,7 +210,6 @@ def test_a_stop_that_comes_before_the_claim_is_seen(tmp_path: Path) -> None:
         assert seen.end is not None
         assert (seen.end.reason, seen.end.stopped_by, seen.started_ns) == (EndReason.STOPPED, "me", 0)
         assert not (tmp_path / "ran").exists()
-        assert not (one.folder.secrets / "a").exists()
 
     converse(tmp_path, body)
 
@@ -248,7 +246,8 @@ def test_an_environment_that_a_power_cut_took_ends_the_job(tmp_path: Path) -> No
 
     async def body(one: Machine) -> None:
         one.create("a", "true")
-        (one.folder.secrets / "a").write_bytes(b"torn")
+        with open(one.engine.log_path("a"), "r+b") as opened:
+            file.wipe_secrets(opened.fileno(), layout.read_header(opened.fileno()).key)
         one.engine.dispatch("a")
         seen = await one.ended("a")
         assert seen.end is not None
@@ -293,5 +292,5 @@ def test_a_full_stop_list_is_told(tmp_path: Path) -> None:
 
 def test_the_exit_record_survives_a_full_disk(tmp_path: Path) -> None:
     """A job's file has room for its end from the beginning."""
-    file.create(str(tmp_path / "job"), 1, {b"argv": []})
+    file.create(str(tmp_path / "job"), 1, {b"argv": []}, b"")
     assert (tmp_path / "job").stat().st_blocks * 512 >= layout.FRAMES_AT

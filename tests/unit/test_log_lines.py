@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 
 import pytest
@@ -17,7 +18,7 @@ TIME_NS = 1_767_323_045_123_456_789
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """`data` in pieces."""
     edges = [0, *sorted(place % (len(data) + 1) for place in places), len(data)]
-    return [data[start:end] for start, end in zip(edges, edges[1:], strict=False)]
+    return [data[start:end] for start, end in itertools.pairwise(edges)]
 
 
 @given(
@@ -82,10 +83,21 @@ def test_a_duration_is_that_long_ago(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "now", "2026-01-02T03:04:05", "2026-01-02", "2026-13-02T03:04:05Z", "2026-01-02T25:04:05Z", "1w", "12"]
-    + ["2026-01-02T03:04:05+99:99", "0s", "2026-01-02T03:04:05.Z"],
+    [
+        "",
+        "now",
+        "2026-01-02T03:04:05",
+        "2026-01-02",
+        "2026-13-02T03:04:05Z",
+        "2026-01-02T25:04:05Z",
+        "1w",
+        "12",
+        "2026-01-02T03:04:05+99:99",
+        "0s",
+        "2026-01-02T03:04:05.Z",
+    ],
 )
 def test_a_time_without_zone_is_refused(text: str) -> None:
     """RFC 3339 has none, and a guess would be hours off."""
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"."):
         parse_since(text)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -18,14 +19,13 @@ from jobrun.client.errors import CallRefused, LostConnection, NoServer, Permissi
 from jobrun.config.errors import LoginNeeded, NoSuchJob, Refusal
 from jobrun.wire.gen.jobrun.v1 import job_pb2
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
-from jobrun.wire.gen.jobrun.v1.job_service_pb2_grpc import JobServiceServicer, add_JobServiceServicer_to_server
 
 RECORDS = 9
 STEP = 100
 """A cursor is an opaque number: these are no positions of records."""
 
 
-class Cutting(JobServiceServicer):
+class Cutting:
     """Serves RECORDS records, and cuts each stream after `cut_after` messages; says no to all else by `refuse`."""
 
     def __init__(self, cut_after: int, code: grpc.StatusCode) -> None:
@@ -33,7 +33,7 @@ class Cutting(JobServiceServicer):
         self.asked: list[int] = []
         self.starts: list[str] = []
 
-    def Logs(self, request: wire.LogsRequest, context: grpc.ServicerContext) -> Iterator[wire.LogsResponse]:
+    def logs(self, request: wire.LogsRequest, context: grpc.ServicerContext) -> Iterator[wire.LogsResponse]:
         self.asked.append(request.cursor)
         first = request.cursor // STEP
         for sent, number in enumerate(range(first, RECORDS)):
@@ -43,7 +43,7 @@ class Cutting(JobServiceServicer):
             yield wire.LogsResponse(batch=wire.LogBatch(records=[record]), next_cursor=(number + 1) * STEP)
         yield wire.LogsResponse(end=wire.LogEnd(job=finished()), next_cursor=RECORDS * STEP)
 
-    def Start(self, request: wire.StartRequest, context: grpc.ServicerContext) -> wire.StartResponse:
+    def start(self, request: wire.StartRequest, context: grpc.ServicerContext) -> wire.StartResponse:
         self.starts.append(request.request_id)
         if len(self.starts) <= self._cut_after:
             context.abort(self._code, "cut")
@@ -55,10 +55,18 @@ def finished() -> job_pb2.Job:
     return job_pb2.Job(id="x", finished=job_pb2.Finished(reason=job_pb2.END_REASON_EXITED, exit_code=0))
 
 
-def serve(path: Path, servicer: JobServiceServicer) -> grpc.Server:
+def serve(path: Path, servicer: Cutting) -> grpc.Server:
     """A server at that socket."""
     server = grpc.server(ThreadPoolExecutor(4))
-    add_JobServiceServicer_to_server(servicer, server)
+    handlers: dict[str, grpc.RpcMethodHandler[Any, Any]] = {
+        "Logs": grpc.unary_stream_rpc_method_handler(
+            servicer.logs, wire.LogsRequest.FromString, wire.LogsResponse.SerializeToString
+        ),
+        "Start": grpc.unary_unary_rpc_method_handler(
+            servicer.start, wire.StartRequest.FromString, wire.StartResponse.SerializeToString
+        ),
+    }
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("jobrun.v1.JobService", handlers),))
     server.add_insecure_port(f"unix:{path}")
     server.start()
     return server

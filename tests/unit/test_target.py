@@ -65,10 +65,28 @@ def test_a_plain_host_is_tls_and_never_plaintext(server: str) -> None:
 
 @pytest.mark.parametrize(
     "server",
-    ["", "unix:", "unix:relative", "unix:/" + "x" * 107, "insecure:", "insecure:127.0.0.1", "insecure:127.0.0.1:"]
-    + ["insecure:127.0.0.1:0", "insecure:127.0.0.1:65536", "insecure:127.0.0.1:+1", "insecure:127.0.0.1:٣"]
-    + ["insecure:localhost:1", "insecure:10.0.0.1:1", "insecure:128.0.0.1:1", "insecure:0.0.0.0:1", "insecure::1:1"]
-    + ["insecure:127.0.0.1.evil.example:1", "insecure:127.1:1", "insecure:[::]:1", "insecure:127.0.0.256:1"],
+    [
+        "",
+        "unix:",
+        "unix:relative",
+        "unix:/" + "x" * 107,
+        "insecure:",
+        "insecure:127.0.0.1",
+        "insecure:127.0.0.1:",
+        "insecure:127.0.0.1:0",
+        "insecure:127.0.0.1:65536",
+        "insecure:127.0.0.1:+1",
+        "insecure:127.0.0.1:٣",
+        "insecure:localhost:1",
+        "insecure:10.0.0.1:1",
+        "insecure:128.0.0.1:1",
+        "insecure:0.0.0.0:1",
+        "insecure::1:1",
+        "insecure:127.0.0.1.evil.example:1",
+        "insecure:127.1:1",
+        "insecure:[::]:1",
+        "insecure:127.0.0.256:1",
+    ],
 )
 def test_plaintext_goes_to_loopback_alone(server: str) -> None:
     """A name could lead elsewhere, so only numbers count."""

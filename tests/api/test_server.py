@@ -1,0 +1,138 @@
+"""The server itself: health, reflection, its end, its successor."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]  # no stubs
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (  # type: ignore[import-untyped]  # no stubs
+    ProtoReflectionDescriptorDatabase,
+)
+
+from jobrun.wire.gen.jobrun.v1 import job_pb2
+from jobrun.wire.gen.jobrun.v1.job_service_pb2 import LogsRequest, StopRequest, WatchRequest
+from tests.api.conftest import SERVE, WITHIN_S, Server
+
+
+def test_health_says_serving(private: Server) -> None:
+    """A load balancer or a unit would take a good server for a dead one."""
+    check = health_pb2_grpc.HealthStub(private.channel).Check
+    answer = check(health_pb2.HealthCheckRequest(), timeout=WITHIN_S)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_reflection_names_the_services(private: Server) -> None:
+    """grpcurl and its like could not be used."""
+    names = set(ProtoReflectionDescriptorDatabase(private.channel).get_services())
+    assert names >= {"jobrun.v1.JobService", "grpc.health.v1.Health"}
+
+
+def test_a_second_server_does_not_take_the_folder(two_slots: Server) -> None:
+    """Two servers would write one database, and gRPC would take the first one's socket away."""
+    second = subprocess.run(
+        [sys.executable, SERVE, str(two_slots.data), "2"], capture_output=True, text=True, timeout=WITHIN_S
+    )
+    assert second.returncode == 1
+    assert second.stderr.startswith(f"jobrun: {two_slots.data} is in use by pid {two_slots.process.pid}: ")
+    assert second.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_jobs_outlive_the_server(fresh: Server, number: int) -> None:
+    """A new version of the server, or a crash, would kill every job, or run it twice."""
+    marks = fresh.data / "marks"
+    gate = fresh.data / "gate"
+    script = f"echo x >> {marks}; echo before; while ! test -e {gate}; do sleep 0.05; done; echo after; exit 7"
+    job = fresh.start("/bin/sh", "-c", script)
+    assert next(fresh.jobs.Logs(LogsRequest(job_id=job.id, follow=True), timeout=WITHIN_S)).batch.records
+    fresh.end(number)
+    fresh.begin()
+    gate.touch()
+    ended = fresh.finished(job.id).finished
+    assert (ended.reason, ended.exit_code) == (job_pb2.END_REASON_EXITED, 7)
+    assert fresh.output(job.id) == b"before\nafter\n"
+    assert marks.read_text() == "x\n"
+
+
+def test_an_end_that_came_without_a_server_is_told(fresh: Server) -> None:
+    """What ended while the server was away would be running for ever."""
+    fifo = fresh.data / "fifo"
+    os.mkfifo(fifo)
+    script = f"exec 9>{fifo}; while ! test -e {fresh.data}/gate; do sleep 0.05; done; exit 5"
+    job = fresh.start("/bin/sh", "-c", script)
+    held = os.open(fifo, os.O_RDONLY)
+    fresh.end(signal.SIGKILL)
+    (fresh.data / "gate").touch()
+    assert os.read(held, 1) == b"", "its end of file is the job's end"
+    os.close(held)
+    fresh.begin()
+    assert fresh.finished(job.id).finished.exit_code == 5
+
+
+def test_the_queue_outlives_the_server(two_slots: Server) -> None:
+    """What was accepted would never run."""
+    running = [two_slots.start("sleep", "300") for _ in range(2)]
+    queued = two_slots.start("/bin/sh", "-c", 'echo "$WHO"', env={"WHO": b"me"})
+    two_slots.end(signal.SIGKILL)
+    two_slots.begin()
+    for job in running:
+        two_slots.stop(job.id)
+    assert two_slots.output(queued.id) == b"me\n"
+
+
+def test_calls_that_wait_end_so_that_they_are_made_again(fresh: Server) -> None:
+    """A client that follows would hang on a server that ends, or take its end for the job's."""
+    job = fresh.start("sleep", "300")
+    watch = fresh.jobs.Watch(WatchRequest(job_id=job.id), timeout=WITHIN_S)
+    logs = fresh.jobs.Logs(LogsRequest(job_id=job.id, follow=True), timeout=WITHIN_S)
+    next(watch)
+    fresh.process.send_signal(signal.SIGTERM)
+    for stream in (watch, logs):
+        with pytest.raises(grpc.RpcError) as caught:
+            list(stream)
+        assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    fresh.gone()
+    assert fresh.process.returncode == 0
+    fresh.begin()
+    assert fresh.stop(job.id).finished.reason == job_pb2.END_REASON_STOPPED
+
+
+def test_a_stop_goes_on_when_its_call_is_cut(fresh: Server) -> None:
+    """Ctrl-C of `jobrun stop` would take the stop back."""
+    job = fresh.start("/bin/sh", "-c", "trap 'sleep 0.3; exit 9' TERM; echo ready; while :; do sleep 0.05; done")
+    logs = fresh.jobs.Logs(LogsRequest(job_id=job.id, follow=True), timeout=WITHIN_S)
+    assert next(logs).batch.records
+    watch = fresh.jobs.Watch(WatchRequest(job_id=job.id), timeout=WITHIN_S)
+    stopping = fresh.jobs.Stop.future(StopRequest(job_id=job.id), timeout=WITHIN_S)
+    for answer in watch:
+        if answer.job.running.HasField("stopping_since"):
+            stopping.cancel()
+    assert answer.job.finished.reason == job_pb2.END_REASON_STOPPED
+    assert answer.job.finished.exit_code == 9
+
+
+def test_a_damaged_database_is_one_clear_line(tmp_path: Path) -> None:
+    """A server that starts afresh on it would forget every job; a traceback tells nobody what to do."""
+    (tmp_path / "jobs.db").write_bytes(b"no database at all, " * 1000)
+    server = subprocess.run([sys.executable, SERVE, str(tmp_path)], capture_output=True, text=True, timeout=WITHIN_S)
+    assert (server.returncode, server.stdout) == (1, "")
+    assert server.stderr.startswith(f"jobrun: {tmp_path}/jobs.db can not be used")
+    assert server.stderr.count("\n") == 1
+    assert (tmp_path / "jobs.db").read_bytes().startswith(b"no database")
+
+
+def test_data_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    """An older server would write what the newer one does not understand."""
+    db = sqlite3.connect(tmp_path / "jobs.db")
+    db.execute("PRAGMA user_version = 1000")
+    db.close()
+    server = subprocess.run([sys.executable, SERVE, str(tmp_path)], capture_output=True, text=True, timeout=WITHIN_S)
+    assert server.returncode == 1
+    assert "newer jobrun" in server.stderr
