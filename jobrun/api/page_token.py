@@ -8,7 +8,6 @@ import hashlib
 import struct
 
 from jobrun.model.errors import InvalidRequest
-from jobrun.store.jobs import FIRST_SEQ
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import ListFilter
 
 _TOKEN = struct.Struct("<q12s")
@@ -20,10 +19,10 @@ def encode(before: int, wanted: ListFilter, user: str) -> str:
     return base64.urlsafe_b64encode(_TOKEN.pack(before, _mark(wanted, user))).decode().rstrip("=")
 
 
-def decode(token: str, wanted: ListFilter, user: str) -> int:
-    """Where the page begins; an empty token is the first. Raises InvalidRequest for what was not given with it."""
+def decode(token: str, wanted: ListFilter, user: str) -> int | None:
+    """Where the page begins; None, at the newest, for an empty token. InvalidRequest for what was not given with it."""
     if not token:
-        return FIRST_SEQ
+        return None
     try:
         raw = base64.b64decode(token.encode() + b"=" * (-len(token) % 4), altchars=b"-_", validate=True)
         before, mark = _TOKEN.unpack(raw)

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from jobrun.cli.command import Command
-from jobrun.cli.exit_codes import OURS, TIMEOUT, exit_code
+from jobrun.cli.exit_codes import OURS, exit_code
 from jobrun.cli.files import check_can_write
 from jobrun.cli.ids import find_job
 from jobrun.cli.options import Option, Parsed
@@ -43,7 +43,7 @@ def wait(parsed: Parsed, environment: Environment) -> int:
             continue
         if job is None:
             say(f"wait: {word} has not finished within --timeout")
-            return TIMEOUT
+            return OURS
         _print(parsed, job)
         finished.append(job.id)
         code = exit_code(job)
@@ -79,7 +79,7 @@ COMMANDS = (
         summary="wait until jobs have finished",
         words="ID...",
         description="Prints nothing. Exits as the last named job did, with the codes of run;\n"
-        "124 once --timeout is over.",
+        "125 once --timeout is over.",
         options=(
             Option("--timeout", "wait no longer than this", "DUR", parse_duration),
             JSON,

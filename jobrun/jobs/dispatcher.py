@@ -58,7 +58,7 @@ class Dispatcher:
         self._loop = asyncio.get_running_loop()
         self.live: dict[str, LiveJob] = {}
         self.queue_watched: collections.Counter[str] = collections.Counter()
-        """Ids of queued jobs of which somebody wants to know how many are ahead."""
+        """Ids of jobs that somebody watches, for how many are ahead while they are queued."""
         self.idle_since = self._loop.time()
         """When the last job left `live`."""
         self._in_flight: set[str] = set()
@@ -187,7 +187,7 @@ class Dispatcher:
         self._held_up = False
         for live in list(self.live.values()):
             if live.phase is Phase.TOLD:
-                self._tasks.keep(self._record(live))
+                self._tasks.keep(self.record(live))
             else:
                 self._look(live, older_s=older_s)
         self.choose()
@@ -254,9 +254,9 @@ class Dispatcher:
         live.phase = Phase.ENDING
         live.job = dataclasses.replace(live.job, state=State.FINISHED, end=end, usage=usage, started_ns=end.started_ns)
         self._landed(live)
-        self._tasks.keep(self._record(live))
+        self._tasks.keep(self.record(live))
 
-    async def _record(self, live: LiveJob) -> None:
+    async def record(self, live: LiveJob) -> None:
         """Write the end down, then tell. Where there is no room it is told all the same, as the job's file has it, and
         written down by a later sweep."""
         end = live.job.end
@@ -305,5 +305,5 @@ class Dispatcher:
     def _tell_queue(self, users: set[str]) -> None:
         for job_id in self.queue_watched:
             live = self.live.get(job_id)
-            if live is not None and live.job.user in users:
+            if live is not None and live.recorded is State.QUEUED and live.job.user in users:
                 self._tools.wakeups.wake(job_id)

@@ -15,16 +15,17 @@ from jobrun.jobs.live import LiveJob, Phase
 from jobrun.jobs.recovery import recover
 from jobrun.jobs.views import Views
 from jobrun.logs.follow import Batch, Cursor, Gap, Start, read_log
-from jobrun.logs.wakeups import Wakeups
 from jobrun.model.caller import Caller
 from jobrun.model.errors import (
     InvalidRequest,
+    JobDamaged,
     JobNotFinished,
     JobNotFound,
     NotAllowed,
     RequestIdRemoved,
     RequestIdReused,
     ShuttingDown,
+    StorageFull,
 )
 from jobrun.model.job import Job, JobSpec, Secrets
 from jobrun.model.job_filter import JobFilter
@@ -168,11 +169,11 @@ class JobService:
             with self._wakeups.of(job_id) as news:
                 while seen[:1] != (State.FINISHED,):
                     news.clear()
-                    job = self._views.of(live)
+                    job = self._views.of(live, usage=True)
                     now = (job.state, job.ahead, job.stopping_since_ns)
                     if now != seen and not (seen and live.phase is Phase.ENDING):  # then its end comes at once
                         seen = now
-                        yield self._views.of(live, usage=True) if job.state is State.RUNNING else job
+                        yield job
                     else:
                         await news.wait()
         finally:
@@ -188,15 +189,18 @@ class JobService:
             await self._file_of(live)
         over = live if isinstance(live, Job) else live.job if live.phase is Phase.TOLD else None
         following = self._wakeups if follow and over is None else None
-        async for event in self._output(job_id, start, streams, following):
-            yield event
+        try:
+            async for event in read_log(job_id, self._engine.log_path(job_id), start, streams, following):
+                yield event
+        except FileNotFoundError:
+            _check_has_no_output(live if isinstance(live, Job) else live.job, start)
         if over is None and follow and isinstance(live, LiveJob):
             await live.ended.wait()
             over = live.job
         if over is not None:
             yield over
 
-    def find(self, caller: Caller, wanted: JobFilter, page: int, before: int) -> FoundJobs:
+    def find(self, caller: Caller, wanted: JobFilter, page: int, before: int | None) -> FoundJobs:
         """Newest first. NotAllowed for jobs of others without a role that sees them."""
         if wanted.user != caller.user and not caller.sees_all:
             raise NotAllowed(f"{caller.user} may see no jobs of others")
@@ -211,15 +215,24 @@ class JobService:
         job = self._visible(caller, job_id)
         if isinstance(job, LiveJob):
             _check_touches(caller, job.job.user)
-            raise JobNotFinished(f"job {job_id} has not finished: stop it first")
-        _check_touches(caller, job.user)
+            if job.phase is not Phase.TOLD:
+                raise JobNotFinished(f"job {job_id} has not finished: stop it first")
+            self._engine.remove(job_id)  # its end is not on record for want of room: here is some
+            await asyncio.shield(self._tasks.keep(self._jobs.record(job)))
+        else:
+            _check_touches(caller, job.user)
         removing = self._tasks.keep(self.forget(job_id))
         if not await asyncio.shield(removing):
             raise JobNotFound
 
     async def forget(self, job_id: str) -> bool:
         """Remove a finished job, whoever's it is: first from the record, then its file. False: there is none."""
-        if not await self._store.remove(job_id, time.time_ns()):
+        try:
+            found = await self._store.remove(job_id, time.time_ns())
+        except StorageFull:
+            self._engine.remove(job_id)  # the record lacks just the room that this gives back
+            found = await self._store.remove(job_id, time.time_ns())
+        if not found:
             return False
         self._engine.remove(job_id)
         return True
@@ -251,15 +264,13 @@ class JobService:
                 news.clear()
                 await news.wait()
 
-    async def _output(
-        self, job_id: str, start: Start, streams: frozenset[int], wakeups: Wakeups | None
-    ) -> AsyncGenerator[Batch | Gap, None]:
-        try:
-            async for event in read_log(job_id, self._engine.log_path(job_id), start, streams, wakeups):
-                yield event
-        except FileNotFoundError:  # it never started: it has no output
-            if isinstance(start, Cursor) and start.offset:
-                raise InvalidRequest("cursor", f"{start.offset} is no cursor of this job's output") from None
+
+def _check_has_no_output(job: Job, start: Start) -> None:
+    """Of a job without a file: one that never started has none, and no cursor but the beginning."""
+    if job.started_ns:
+        raise JobDamaged(f"the file of job {job.id} is gone, and its output with it")
+    if isinstance(start, Cursor) and start.offset:
+        raise InvalidRequest("cursor", f"{start.offset} is no cursor of this job's output")
 
 
 def _check_same(known: bytes, wish: bytes) -> None:

@@ -109,7 +109,9 @@ class OpenLog:
         return event
 
     def _end(self, record: Mapping[bytes, object]) -> Gap | None:
-        unwritten = record.get(b"unwritten", 0)
+        end, unwritten = record.get(b"end", 0), record.get(b"unwritten", 0)
+        if isinstance(end, int) and self._reader.cursor < end:
+            raise layout.Damaged(f"its output can not be read behind cursor {self._reader.cursor}")
         if isinstance(unwritten, int) and unwritten and not self._end_told:
             self._end_told = True
             return Gap(unwritten, self._reader.cursor)

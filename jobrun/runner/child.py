@@ -7,7 +7,7 @@ import errno
 import os
 import resource
 
-from jobrun.limits import CPU_HARD_AFTER_S, LIMITS, NANOSECONDS, RLIMIT_CORE, RLIMIT_CPU
+from jobrun.limits import CPU_HARD_AFTER_S, LIMITS, NANOSECONDS, RLIMIT_CORE, RLIMIT_CPU, Limit
 from jobrun.runner.wake import IGNORED
 
 TYPE_CHECKING = False
@@ -51,10 +51,10 @@ def run(
         step = STEP_EXEC
         failed, path = _execute(order.argv, order.env)
         number = failed
+    except _LimitRefused as error:
+        number, path = errno.EPERM, str(error.strerror).encode()
     except OSError as error:
         number = error.errno or errno.EIO
-    except (ValueError, OverflowError):  # setrlimit, of a number that this kernel does not take
-        number = errno.EINVAL
     os.write(REPORT_FD, b"%d %d " % (step, number) + path)
     os._exit(127)
 
@@ -77,18 +77,21 @@ def _limit(order: Order, mark: int) -> None:
             if limit.unit == NANOSECONDS:
                 soft = -(-soft // 10**9)
             hard = soft + CPU_HARD_AFTER_S if limit.rlimit == RLIMIT_CPU else soft
-            _set_rlimit(limit.rlimit, soft, hard)
-    _set_rlimit(RLIMIT_CORE, 0, 0)
+            _set_rlimit(limit, soft, hard)
+    resource.setrlimit(RLIMIT_CORE, (0, 0))
     if mark:
         resource.setrlimit(resource.RLIMIT_RTTIME, (mark, mark))
 
 
-def _set_rlimit(kind: int, soft: int, hard: int) -> None:
-    """Never above what the server was started with: an unprivileged one could not, a privileged one should not."""
-    ceiling = resource.getrlimit(kind)[1]
-    if ceiling != resource.RLIM_INFINITY:
-        soft, hard = min(soft, ceiling), min(hard, ceiling)
-    resource.setrlimit(kind, (soft, hard))
+class _LimitRefused(OSError):
+    """One that the kernel does not take: above the hard one that the server was started with."""
+
+
+def _set_rlimit(limit: Limit, soft: int, hard: int) -> None:
+    try:
+        resource.setrlimit(limit.rlimit, (soft, hard))
+    except (OSError, ValueError, OverflowError):  # Python says "not allowed to raise maximum limit" by ValueError
+        raise _LimitRefused(errno.EPERM, limit.flag) from None
 
 
 def _reset_signals() -> None:

@@ -53,7 +53,8 @@ def start_failure(step: int, number: int, path: bytes, order: Order) -> tuple[by
     """The path that it was about, and one sentence."""
     shown = path.decode("utf-8", "backslashreplace")
     if step == 2:
-        return path, f"a limit could not be set: {os.strerror(number)}"
+        what = f"{shown} is above the hard limit that the server was started with" if path else os.strerror(number)
+        return b"", f"a limit could not be set: {what}"
     if step == 3:
         return path, f"the working directory {shown} can not be entered: {os.strerror(number)}"
     if number == errno.ENOENT and os.path.lexists(os.path.join(order.cwd, path)) and b"/" in path:

@@ -25,6 +25,7 @@ def main(sock: int, data: str) -> None:
     os.set_blocking(sock, False)
     syscalls = Syscalls()
     syscalls.become_subreaper()
+    syscalls.restore_libc_signals()
     set_dispositions()
     spawner = Spawner(sock, data, syscalls)
     gc.collect()

@@ -8,6 +8,10 @@ import os
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _CLOSE_RANGE = 436  # the same number on every CPU (asm-generic/unistd.h)
 _PUNCH_HOLE_KEEP_SIZE = 3
+_RT_SIGACTION = {"x86_64": 13, "aarch64": 134}
+_SIGSET_SIZE = 8
+LIBC_SIGNALS = (32, 33)
+"""Of libc itself: posix_spawn(3) has them ignored, exec passes that on, and sigaction(3) refuses to change them."""
 
 
 class Syscalls:
@@ -29,6 +33,13 @@ class Syscalls:
     def die_with_parent(self, signal: int) -> None:
         """prctl(2) PR_SET_PDEATHSIG: forgotten at a change of credentials, so to be called after the last one."""
         self._check(self._libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0))
+
+    def restore_libc_signals(self) -> None:
+        """Their default action, by the system call itself; nothing on a CPU whose number of it is not known."""
+        number = _RT_SIGACTION.get(os.uname().machine)
+        default = bytes(32)  # struct sigaction of the kernel: SIG_DFL, no flags, an empty mask
+        for signal in LIBC_SIGNALS if number else ():
+            self._check(self._libc.syscall(number, signal, default, None, _SIGSET_SIZE))
 
     def close_from(self, lowest: int) -> None:
         """close_range(2) from there on, all of them; a kernel before 5.9 closes one by one."""

@@ -137,11 +137,12 @@ class JobStore:
         """Whether the job that a request made was removed not long ago."""
         return bool(self._rows(statements.REMOVED_REQUEST, (user, request_id, now_ns - REMEMBER_NS)))
 
-    def find(self, wanted: JobFilter, page: int, before: int) -> Page:
-        """At most `page` jobs below `before` in the order of creation; may be none and have a next page still.
+    def find(self, wanted: JobFilter, page: int, before: int | None) -> Page:
+        """At most `page` jobs below `before` in the order of creation, None: from the newest on; may be none and have a
+        next page still.
 
         RUNNING is no state on record: ask for STARTING, and look."""
-        scan, asked = _scan(wanted), _asked(wanted, page, before)
+        scan, asked = _scan(wanted), _asked(wanted, page, FIRST_SEQ if before is None else before)
         jobs = [rows.job_of(row) for row in self._rows(statements.LISTS[scan], asked)]
         if len(jobs) == page:
             return Page(jobs, jobs[-1].seq)

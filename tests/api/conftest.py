@@ -72,7 +72,7 @@ class Server:
     def start(self, *argv: str, request_id: str = "", **spec: object) -> job_pb2.Job:
         """Start a job that finds its program in the usual places."""
         spec.setdefault("env", {"PATH": b"/usr/bin:/bin"})
-        if not self._options:
+        if not any(option.startswith("slots=") for option in self._options):
             spec.setdefault("cwd", "/")
         asked = job_pb2.JobSpec(argv=argv, **spec)  # type: ignore[arg-type]  # by the field's name
         request = job_service_pb2.StartRequest(spec=asked, request_id=request_id)
@@ -104,6 +104,8 @@ def serving(*options: str) -> Iterator[Server]:
         server.begin()
         try:
             yield server
+            if server.process.poll() is not None:
+                return
             unfinished = server.jobs.List(job_service_pb2.ListRequest(page_size=1000), timeout=WITHIN_S).jobs
             for job in reversed(unfinished):
                 stop = job_service_pb2.StopRequest(job_id=job.id, signal=signal.SIGKILL)
@@ -130,5 +132,5 @@ def fresh() -> Iterator[Server]:
 @pytest.fixture
 def two_slots() -> Iterator[Server]:
     """A server with two slots, where each job has a folder of its own."""
-    with serving("2") as server:
+    with serving("slots=2") as server:
         yield server

@@ -1,4 +1,4 @@
-"""The daemon from source, as its own process: `python serve.py DATA [SLOTS]`. Not a test."""
+"""The daemon from source, as its own process: `python serve.py DATA [NAME=VALUE...]`. Not a test."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from jobrun.daemon import serve
 
 
 def main() -> int:
-    """Private on DATA/socket; with SLOTS one that gives jobs fresh folders, on a free port as well."""
-    data, private = Path(sys.argv[1]), len(sys.argv) < 3
+    """Private on DATA/socket; with `slots` one that gives jobs fresh folders, on a TCP port as well."""
+    data, asked = Path(sys.argv[1]), dict(word.split("=", 1) for word in sys.argv[2:])
+    private = "slots" not in asked
     os.umask(0o077)
     quiet_grpc()
     return serve(
         ServerSettings(
             data=data,
-            listen="" if private else "127.0.0.1:0",
+            listen="" if private else asked.get("listen", "127.0.0.1:0"),
             private=private,
             insecure=not private,
             socket=data / "socket",
-            idle_s=0.0,
+            idle_s=float(asked.get("idle", "0")),
             user_name="ann",
-            slots=None if private else int(sys.argv[2]),
+            slots=None if private else int(asked["slots"]),
             version="0.1.0.dev0",
             build="source",
-            notify_socket="",
+            notify_socket=asked.get("notify", ""),
         )
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (  # ty
 
 from jobrun.wire.gen.jobrun.v1 import job_pb2
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import LogsRequest, StopRequest, WatchRequest
-from tests.api.conftest import SERVE, WITHIN_S, Server
+from tests.api.conftest import SERVE, WITHIN_S, Server, serving
 
 
 def test_health_says_serving(private: Server) -> None:
@@ -37,7 +38,7 @@ def test_reflection_names_the_services(private: Server) -> None:
 def test_a_second_server_does_not_take_the_folder(two_slots: Server) -> None:
     """Two servers would write one database, and gRPC would take the first one's socket away."""
     second = subprocess.run(
-        [sys.executable, SERVE, str(two_slots.data), "2"], capture_output=True, text=True, timeout=WITHIN_S
+        [sys.executable, SERVE, str(two_slots.data), "slots=2"], capture_output=True, text=True, timeout=WITHIN_S
     )
     assert second.returncode == 1
     assert second.stderr.startswith(f"jobrun: {two_slots.data} is in use by pid {two_slots.process.pid}: ")
@@ -116,6 +117,53 @@ def test_a_stop_goes_on_when_its_call_is_cut(fresh: Server) -> None:
             stopping.cancel()
     assert answer.job.finished.reason == job_pb2.END_REASON_STOPPED
     assert answer.job.finished.exit_code == 9
+
+
+def test_a_second_signal_ends_at_once(fresh: Server) -> None:
+    """Ctrl-C twice would not get the terminal back; jobs would be taken down with it."""
+    job = fresh.start("sleep", "300")
+    fresh.process.send_signal(signal.SIGINT)
+    fresh.process.send_signal(signal.SIGTERM)
+    fresh.gone()
+    assert fresh.process.returncode == 0
+    fresh.begin()
+    assert fresh.stop(job.id).finished.reason == job_pb2.END_REASON_STOPPED
+
+
+def test_a_private_server_ends_when_idle(tmp_path: Path) -> None:
+    """A process of one's own would stay for ever, or end under a job or a follower."""
+    with serving("idle=0.3") as server:
+        gate = tmp_path / "gate"
+        os.mkfifo(gate)
+        job = server.start("/bin/sh", "-c", f"read line < {gate}")
+        watch = server.jobs.Watch(WatchRequest(job_id=job.id), timeout=WITHIN_S)
+        next(watch)
+        with pytest.raises(subprocess.TimeoutExpired):
+            server.process.wait(1.0)
+        gate.write_text("go\n")
+        assert list(watch)[-1].job.finished.exit_code == 0
+        assert "no job and no client" in server.gone()
+        assert server.process.returncode == 0
+
+
+def test_systemd_is_told(tmp_path: Path) -> None:
+    """A unit of Type=notify would time out."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        with serving(f"notify={tmp_path}/notify"):
+            notify.settimeout(WITHIN_S)
+            assert notify.recv(100) == b"READY=1"
+
+
+def test_a_port_that_is_taken_is_one_clear_line(tmp_path: Path) -> None:
+    """Two servers would share a port, and each would get some of the calls."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        command = [sys.executable, SERVE, str(tmp_path), "slots=1", f"listen={address}"]
+        server = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN_S)
+    assert (server.returncode, server.stdout) == (1, "")
+    assert server.stderr.startswith(f"jobrun: can not listen at {address}: ")
+    assert server.stderr.count("\n") == 1
 
 
 def test_a_damaged_database_is_one_clear_line(tmp_path: Path) -> None:

@@ -238,6 +238,28 @@ def test_f41_proxy_variables_are_for_the_job_alone(home: Home) -> None:
     assert out.split() == ["http://127.0.0.1:9"] * 3
 
 
+@pytest.mark.parametrize("where", [None, "/nonexistent"], ids=["none", "not there"])
+def test_f42_without_a_home(home: Home, where: str | None) -> None:
+    """A service or a container without HOME would meet a traceback."""
+    env: dict[str, str | bytes | None] = {"HOME": where}
+    assert home.jobrun("run", "echo", "hi", env=env).passed().out == "hi\n"
+
+
+def test_a_working_folder_that_is_gone(home: Home) -> None:
+    """As above, for a shell whose folder was removed."""
+    done = home.shell('mkdir gone; cd gone; rmdir ../gone; exec "$JR" run true')
+    assert "folder" in done.refused(125)
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_descriptors(warm: Home, closed: str) -> None:
+    """The job's output, or the log of the server, would go into whatever file was opened next."""
+    done = warm.shell(f"jobrun run sh -c 'echo out; echo err >&2; exit 3' {closed}")
+    assert b"Traceback" not in done.stderr
+    assert warm.jobrun("logs", "@last").passed().stderr == b"err\n"
+    assert warm.wait("@last") in (3, 143)
+
+
 def test_no_login_is_told_once_when_the_server_is_started(home: Home) -> None:
     """Somebody who meant another machine would not notice that his own runs the job."""
     told = home.jobrun("run", "true").passed().err
