@@ -40,6 +40,7 @@ def private(file: Path, home: Path) -> Iterator[tuple[dict[str, str], Path]]:
 @contextlib.contextmanager
 def insecure(file: Path, home: Path) -> Iterator[tuple[dict[str, str], str]]:
     """A server over TCP on loopback, which root may not run: the environment of a client, and HOST:PORT."""
+    client = environment(home.with_name("client"))
     env = environment(home)
     account: dict[str, object] = {}
     if os.getuid() == 0:
@@ -50,7 +51,7 @@ def insecure(file: Path, home: Path) -> Iterator[tuple[dict[str, str], str]]:
     argv = [file, "server", "--insecure", "--listen", "127.0.0.1:0", "--data", str(home / "data")]
     process = subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, **account)  # type: ignore[call-overload]  # one mapping for three keywords
     with _stopped(process) as ready:
-        yield {**env, "JOBRUN_SERVER": ready}, ready.removeprefix("insecure:")
+        yield {**client, "JOBRUN_SERVER": ready}, ready.removeprefix("insecure:")
 
 
 @contextlib.contextmanager

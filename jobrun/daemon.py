@@ -99,7 +99,9 @@ async def _open_api(settings: ServerSettings, jobs: JobService) -> tuple[Calls, 
     from jobrun.api.calls import Calls
     from jobrun.api.server import ApiServer
     from jobrun.model.caller import Caller, Role
+    from jobrun.wire.allocation import keep_freed_blocks
 
+    keep_freed_blocks()
     everybody = Caller(user=settings.user_name, role=Role.ADMIN)  # no login yet: whoever reaches it is its owner
     calls = Calls(asyncio.get_running_loop())
     return calls, ApiServer(jobs, calls, lambda _: everybody)

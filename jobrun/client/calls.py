@@ -19,8 +19,17 @@ Answer = TypeVar("Answer")
 
 ANSWER_S = 60.0
 """Seconds for an answer to a call that does not wait for a job: longer than a slow disk, shorter than for ever."""
+LONG_LOG_BYTES = 64 << 10
+"""A message of this size is one of many: short outputs need no special memory, and no import for it."""
 SHORT_RECONNECT_S = 2.0
 """Seconds of an outage in commands that have no --reconnect."""
+
+
+def keep_freed_blocks() -> None:
+    """Imported when a log turns out to be long."""
+    from jobrun.wire import allocation
+
+    allocation.keep_freed_blocks()
 
 
 class Calls:
@@ -59,10 +68,14 @@ class Calls:
         after an outage the stream goes on behind the last message that the caller came back from. `request` is
         changed to say where."""
         retry = Retry(self._connection, self._reconnect_s)
+        short = True
         while True:
             try:
                 for response in self._connection.stub().Logs(request):
                     retry.answered()
+                    if short and response.ByteSize() > LONG_LOG_BYTES:
+                        short = False
+                        keep_freed_blocks()
                     yield response
                     if response.HasField("end"):
                         return

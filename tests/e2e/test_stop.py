@@ -24,7 +24,7 @@ TREES = {
     "nohup": "nohup sleep 300 >/dev/null 2>&1 & sleep 300",
     "ignores": "trap '' TERM INT HUP; (trap '' TERM; while :; do sleep 0.1; done) & while :; do sleep 0.1; done",
     "bomb": "f() { [ $1 -gt 0 ] && { f $(($1-1)) & f $(($1-1)) & }; sleep 300; }; f 7",
-    "setsid bomb": 'f=\'[ $1 -gt 0 ] && { setsid sh -c "$f" f $(($1-1)) & setsid sh -c "$f" f $(($1-1)) & }; sleep 300\';'
+    "setsid bomb": 'again=\'setsid sh -c "$f" f $(($1-1)) &\'; f="[ \\$1 -gt 0 ] && { $again $again }; sleep 300";'
     ' export f; sh -c "$f" f 5',
     "empty environment": "setsid env -i /bin/sleep 300 & sleep 300",
 }

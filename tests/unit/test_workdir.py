@@ -4,12 +4,32 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from jobrun.files.workdir import WorkFolders
 from jobrun.jobs.cpus import Cpus
+
+ROOT = Path(__file__).parents[2]
+NOBODYS_CODE = """
+import os, sys
+from pathlib import Path
+from jobrun.files.workdir import WorkFolders
+os.setgroups([])
+os.setgid(65534)
+os.setuid(65534)
+folders = WorkFolders(Path(sys.argv[1]))
+folder = folders.create("22222222")
+(folder / "a/b").mkdir(parents=True)
+(folder / "a/b/c").write_text("x")
+for name in ("a/b", "a", "."):
+    (folder / name).chmod(0)
+folders.remove("22222222")
+"""
 
 
 def test_a_folder_is_the_jobs_alone(tmp_path: Path) -> None:
@@ -33,6 +53,16 @@ def test_everything_goes_whatever_rights_it_has(tmp_path: Path) -> None:
     folders.remove("22222222")
     assert os.listdir(tmp_path) == []
     folders.remove("22222222")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="the test above is this one for everybody but root")
+def test_a_server_that_is_not_root_takes_rights_back() -> None:
+    """Root needs no rights, so that the test above sees nothing where it runs as root."""
+    with tempfile.TemporaryDirectory(prefix="jobrun-") as name:
+        os.chown(name, 65534, 65534)
+        code = f"import sys; sys.path.insert(0, {str(ROOT)!r})\n{NOBODYS_CODE}"
+        subprocess.run([sys.executable, "-c", code, name], check=True)
+        assert os.listdir(name) == []
 
 
 def test_no_link_is_followed(tmp_path: Path) -> None:
