@@ -17,6 +17,7 @@ from jobrun.cli.streaming import DESCRIPTORS, say_gap, say_goes_on, say_waiting,
 from jobrun.cli.times import parse_since
 from jobrun.cli.words import one_id
 from jobrun.config.environment import Environment
+from jobrun.config.errors import Refusal
 from jobrun.config.numbers import parse_count
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 
@@ -44,14 +45,18 @@ def logs(parsed: Parsed, environment: Environment) -> int:
     request.job_id = job.id
     if request.follow:
         say_waiting(job)
+    ended = False
     try:
         for response in calls.logs(request):
             show(request, response)
+            ended = response.HasField("end")
     except (LostConnection, NoServer) as error:
         if not request.follow:
             raise
         say_goes_on(request.job_id, error)
         return 1
+    if job.HasField("finished") and not ended:
+        raise Refusal(f"job {job.id}: its output ends without its end: its file may be damaged")
     return 0
 
 

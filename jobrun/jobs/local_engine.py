@@ -274,6 +274,10 @@ class LocalEngine:
                 (self._folder.jobs / name).unlink(missing_ok=True)
         return {name for name in names if "." not in name}
 
+    def kept_ids(self) -> set[str]:
+        """Of which secrets are kept."""
+        return set(os.listdir(self._folder.secrets))
+
     def log_path(self, job_id: str) -> Path:
         """The file that has the job's output."""
         return Path(self._path(job_id))

@@ -45,10 +45,14 @@ def _restore_cpus(live: LiveJob, tools: Tools) -> None:
 
 
 def _remove_strays(dispatcher: Dispatcher, tools: Tools, files: set[str]) -> None:
-    """Files of jobs that were never put on record, or are removed; folders of jobs that are over."""
+    """Files of jobs that were never put on record, or are removed; folders of jobs that are over;
+    secrets of jobs that do not wait."""
     for job_id in filter(is_id, files - tools.store.ids()):
         log.info("job %s is not on record: its file is removed", job_id)
         tools.engine.remove(job_id)
+    waiting = {live.id for live in dispatcher.live.values() if live.recorded is State.QUEUED}
+    for job_id in filter(is_id, tools.engine.kept_ids() - waiting):
+        tools.engine.drop_secrets(job_id)
     if tools.folders is not None:
         for job_id in filter(is_id, tools.folders.job_ids() - dispatcher.live.keys()):
             dispatcher.remove_folder(job_id)

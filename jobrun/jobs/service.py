@@ -14,7 +14,7 @@ from jobrun.jobs.kept_tasks import KeptTasks
 from jobrun.jobs.live import LiveJob, Phase
 from jobrun.jobs.recovery import recover
 from jobrun.jobs.views import Views
-from jobrun.logs.follow import Batch, Cursor, Gap, Start, read_log
+from jobrun.logs.follow import Batch, Cursor, Following, Gap, Start, read_log
 from jobrun.model.caller import Caller
 from jobrun.model.errors import (
     InvalidRequest,
@@ -188,7 +188,9 @@ class JobService:
         if isinstance(live, LiveJob) and follow:
             await self._file_of(live)
         over = live if isinstance(live, Job) else live.job if live.phase is Phase.TOLD else None
-        following = self._wakeups if follow and over is None else None
+        following = None
+        if follow and isinstance(live, LiveJob) and over is None:
+            following = Following(self._wakeups, live.ended.is_set)
         try:
             async for event in read_log(job_id, self._engine.log_path(job_id), start, streams, following):
                 yield event

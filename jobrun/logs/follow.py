@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 from jobrun.jobfile import file, layout, reader
@@ -35,24 +35,32 @@ class Since:
     time_ns: int
 
 
+@dataclasses.dataclass(frozen=True)
+class Following:
+    """How a follower waits, and how it knows that a job is over whose file will never say so."""
+
+    wakeups: Wakeups
+    is_over: Callable[[], bool]
+
+
 Start = Cursor | TailLines | Since
 
 
 async def read_log(
-    job_id: str, path: Path, start: Start, streams: frozenset[int], wakeups: Wakeups | None
+    job_id: str, path: Path, start: Start, streams: frozenset[int], following: Following | None
 ) -> AsyncIterator[Batch | Gap]:
-    """Batches and gaps, up to the end of the job's output; without `wakeups` up to what is there now.
+    """Batches and gaps, up to the end of the job's output; without `following` up to what is there now.
 
     InvalidRequest for a cursor that is none; JobDamaged; FileNotFoundError where the job has no file yet."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         log = OpenLog(fd, streams, start)
-        if wakeups is None:
+        if following is None:
             while (event := log.next()) is not None:
                 yield event
             return
-        with wakeups.of(job_id, path) as waiter:
-            async for event in _follow(log, waiter):
+        with following.wakeups.of(job_id, path) as waiter:
+            async for event in _follow(log, waiter, following.is_over):
                 yield event
     except layout.Damaged as error:
         raise JobDamaged(f"the file of job {job_id} is damaged: {error}") from error
@@ -60,7 +68,7 @@ async def read_log(
         os.close(fd)
 
 
-async def _follow(log: OpenLog, waiter: Waiter) -> AsyncIterator[Batch | Gap]:
+async def _follow(log: OpenLog, waiter: Waiter, is_over: Callable[[], bool]) -> AsyncIterator[Batch | Gap]:
     while True:
         waiter.clear()
         event = log.next()
@@ -68,6 +76,8 @@ async def _follow(log: OpenLog, waiter: Waiter) -> AsyncIterator[Batch | Gap]:
             yield event
         elif log.has_ended:
             return
+        elif is_over():
+            raise layout.Damaged("its end is not in it")
         else:
             await waiter.wait()
 

@@ -16,7 +16,7 @@ import pytest
 
 from jobrun.jobfile import file, layout, lock
 from jobrun.jobs.local_engine import DataFolder, LocalEngine, Observation, Order, StopOrder, Verdict
-from jobrun.logs.follow import Cursor, read_log
+from jobrun.logs.follow import Cursor, Following, read_log
 from jobrun.logs.wakeups import Wakeups
 from jobrun.model.job import JobSpec, Secrets
 from jobrun.model.lifecycle import EndReason, State
@@ -64,7 +64,8 @@ class Machine:
     async def output(self, job_id: str, *, lines: int) -> list[bytes]:
         """So many of its first lines, as they come."""
         data, wakeups = b"", Wakeups(asyncio.get_running_loop())
-        async for event in read_log(job_id, self.engine.log_path(job_id), Cursor(0), BOTH, wakeups):
+        following = Following(wakeups, lambda: False)
+        async for event in read_log(job_id, self.engine.log_path(job_id), Cursor(0), BOTH, following):
             data += b"".join(body for _, _, body in getattr(event, "records", ()))
             if data.count(b"\n") >= lines:
                 break
