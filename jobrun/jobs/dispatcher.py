@@ -62,7 +62,7 @@ class Dispatcher:
         self.idle_since = self._loop.time()
         """When the last job left `live`."""
         self._in_flight: set[str] = set()
-        self._unsent: collections.deque[LiveJob] = collections.deque()
+        self._unsent: collections.deque[tuple[LiveJob, Callable[[str], None]]] = collections.deque()
         self._held_up = False
         """The disk is full: nobody is chosen until the next sweep."""
 
@@ -150,7 +150,8 @@ class Dispatcher:
     def _send(self, live: LiveJob, dispatch: Callable[[str], None]) -> None:
         live.sent_at = self._loop.time()
         if live.id not in self._in_flight and len(self._in_flight) >= IN_FLIGHT:
-            self._unsent.append(live)
+            live.unsent = True
+            self._unsent.append((live, dispatch))
             return
         self._in_flight.add(live.id)
         try:
@@ -162,15 +163,17 @@ class Dispatcher:
         """It was claimed, or will not be: room for another."""
         self._in_flight.discard(live.id)
         while self._unsent and len(self._in_flight) < IN_FLIGHT:
-            unsent = self._unsent.popleft()
-            if unsent.phase is Phase.DISPATCHED:
-                self._send(unsent, self._engine.dispatch)
+            live, dispatch = self._unsent.popleft()
+            live.unsent = False
+            if live.phase is Phase.DISPATCHED:
+                self._send(live, dispatch)
 
     # what became of it
 
     def started(self, job_id: str) -> None:
         """The engine's hint: a supervisor has claimed it."""
         if (live := self.live.get(job_id)) is not None:
+            live.claimed = True
             self._landed(live)
             self._tools.wakeups.wake(job_id)
 
@@ -203,7 +206,7 @@ class Dispatcher:
                 self._end_seen(live)
             elif verdict is Verdict.ALIVE:
                 self.started(live.id)
-            elif self._loop.time() - live.sent_at >= older_s and live not in self._unsent:
+            elif self._loop.time() - live.sent_at >= older_s and not live.unsent:
                 self._send(live, self._engine.dispatch)
         except (JobDamaged, OSError) as error:
             self._lose(live, error)

@@ -34,6 +34,10 @@ class LiveJob:
     has_file: bool = False
     sent_at: float = 0.0
     """When it was last dispatched, by the loop's clock."""
+    claimed: bool = False
+    """A supervisor has it: its file says more than the record."""
+    unsent: bool = False
+    """It waits for fewer to be in flight."""
     recording: bool = False
     """Its end is being written."""
     stopped_by: str = ""

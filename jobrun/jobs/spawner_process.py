@@ -1,7 +1,7 @@
 """The server's end of its spawner: starts it, sends it dispatches, replaces it when it dies.
 
-It is a fresh interpreter, started by posix_spawn(3) with an empty environment: nothing of the server's threads, keys or
-descriptors is in it."""
+It is a fresh interpreter, started by posix_spawn(3) with an environment of its own: nothing of the server's threads,
+keys or descriptors is in it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import signal
 import socket
 import sys
 from pathlib import Path
+
+ENVIRONMENT = {"LD_BIND_NOW": "1"}
+"""ld.so(8): symbols are looked up once, and not by each of the processes that are forked. No job sees it."""
 
 
 class SpawnerProcess:
@@ -44,7 +47,7 @@ class SpawnerProcess:
         every = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
         with its:
             self._pid = os.posix_spawn(
-                sys.executable, argv, {}, file_actions=null, setsid=True, setsigmask=[], setsigdef=every
+                sys.executable, argv, ENVIRONMENT, file_actions=null, setsid=True, setsigmask=[], setsigdef=every
             )
         self._socket = ours
 

@@ -41,6 +41,8 @@ class Views:
         return dataclasses.replace(live.job, state=State.QUEUED, end=None, ahead=ahead, waits_for=why)
 
     def _dispatched(self, live: LiveJob, *, usage: bool) -> Job:
+        if not live.claimed:
+            return live.job
         try:
             seen = self._engine.observe(live.id, usage=usage)
         except (JobDamaged, FileNotFoundError):  # told as LOST by whoever judges it
