@@ -124,7 +124,7 @@ def _event(event: Batch | Gap | Job, next_cursor: int) -> wire.LogsResponse:
     if isinstance(event, Gap):
         return wire.LogsResponse(gap=wire.LogGap(dropped_bytes=event.dropped), next_cursor=next_cursor)
     records = [
-        wire.LogRecord(time_unix_nano=time_ns, stream=stream, data=data)  # type: ignore[arg-type]  # its number
-        for time_ns, stream, data in event.records
+        wire.LogRecord(time_unix_nano=time_ns, stream=stream, data=data, next_cursor=after)  # type: ignore[arg-type]  # its number
+        for time_ns, stream, data, after in event.records
     ]
     return wire.LogsResponse(batch=wire.LogBatch(records=records), next_cursor=next_cursor)

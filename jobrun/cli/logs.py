@@ -108,24 +108,21 @@ def _show(
 
 
 def _show_json(request: wire.LogsRequest, response: wire.LogsResponse) -> None:
-    """One line a record. Only the last record of a batch has the cursor behind it; the others have where the batch
-    began: going on from there repeats some, and never loses any."""
+    """One line a record, with the cursor behind it."""
     from jobrun.cli.jsontext import dump
 
     if response.HasField("gap"):
         put(dump({"gap_bytes": response.gap.dropped_bytes, "cursor": response.next_cursor}))
         say_gap(request.job_id, response.gap.dropped_bytes)
-    records = response.batch.records
-    cursors = [request.cursor] * (len(records) - 1) + [response.next_cursor]
-    put("".join(_json_line(record, cursor) for record, cursor in zip(records, cursors, strict=False)))
+    put("".join(_json_line(record) for record in response.batch.records))
 
 
-def _json_line(record: wire.LogRecord, cursor: int) -> str:
+def _json_line(record: wire.LogRecord) -> str:
     from jobrun.cli.jsontext import dump
 
     data = base64.b64encode(record.data).decode()
     stream = STREAM_NAMES[record.stream]
-    return dump({"time": _utc(record.time_unix_nano), "stream": stream, "data": data, "cursor": cursor})
+    return dump({"time": _utc(record.time_unix_nano), "stream": stream, "data": data, "cursor": record.next_cursor})
 
 
 def _utc(time_ns: int) -> str:

@@ -32,7 +32,7 @@ def run(parsed: Parsed, environment: Environment) -> int:
     interruption = Interruption()
     check_can_write(RESULT.key, parsed.text(RESULT.key))
     check_can_write(ID_FILE, parsed.text(ID_FILE))
-    request = build_request(parsed, environment, private=target_of(parsed, environment).private)
+    request = build_request(parsed, environment, private=target_of(parsed, environment).takes_surroundings)
     calls = open_calls(parsed, environment, reconnect=True)
     interruption.sending()
     job = _start(calls, request)
@@ -76,7 +76,7 @@ def start(parsed: Parsed, environment: Environment) -> int:
     """Starts a job and prints its id."""
     leave_on_signals()
     check_can_write(ID_FILE, parsed.text(ID_FILE))
-    request = build_request(parsed, environment, private=target_of(parsed, environment).private)
+    request = build_request(parsed, environment, private=target_of(parsed, environment).takes_surroundings)
     job = _start(open_calls(parsed, environment), request)
     _write_id(parsed, job.id)
     if parsed.flag(JSON.key):

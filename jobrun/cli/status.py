@@ -48,7 +48,7 @@ def status(parsed: Parsed, environment: Environment) -> int:
 
         put(to_json(job))
     else:
-        put(status_text(job, private=target_of(parsed, environment).private))
+        put(status_text(job, private=target_of(parsed, environment).takes_surroundings))
     return 0
 
 

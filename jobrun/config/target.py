@@ -28,6 +28,12 @@ class Target(NamedTuple):
     name: str
 
     @property
+    def takes_surroundings(self) -> bool:
+        """Its jobs run in the caller's folder, with his environment and umask. Only private servers listen at unix
+        sockets, so another one's is named by its socket."""
+        return self.kind in (Kind.PRIVATE, Kind.UNIX)
+
+    @property
     def private(self) -> bool:
         """It is this user's private server on this machine."""
         return self.kind is Kind.PRIVATE

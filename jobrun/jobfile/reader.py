@@ -12,6 +12,9 @@ from jobrun.jobfile import frames, layout
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
+
+    Record: TypeAlias = tuple[int, int, bytes, int]
 
 BATCH = 256 << 10
 """Bytes of file in one read: larger ones cost memory a follower and bring nothing."""
@@ -32,11 +35,11 @@ class Gap:
 
 
 class Batch:
-    """Records (time in ns, stream, bytes) in their order; asking again goes on at `next`."""
+    """Records (time in ns, stream, bytes, cursor behind it) in their order; asking again goes on at `next`."""
 
     __slots__ = ("next", "records")
 
-    def __init__(self, records: list[tuple[int, int, bytes]], next_: int) -> None:
+    def __init__(self, records: list[Record], next_: int) -> None:
         self.records, self.next = records, next_
 
 
@@ -75,7 +78,7 @@ class LogReader:
         gap = self._gap()
         if gap[0] <= self.cursor < gap[1]:
             return self._jump(*gap)
-        records: list[tuple[int, int, bytes]] = []
+        records: list[Record] = []
         begin = self.cursor
         for frame in whole_frames(self._key, data, begin):
             if gap[0] <= frame.offset < gap[1] or (frame.stream == frames.DROPPED and records):
@@ -90,7 +93,7 @@ class LogReader:
             if self._passed is not None:
                 self._passed += frame.length
             if frame.stream in self._streams:
-                records.append((frame.time_ns, frame.stream, body))
+                records.append((frame.time_ns, frame.stream, body, frame.next))
         return Batch(records, self.cursor) if self.cursor != begin else None
 
     def _gap(self) -> tuple[int, int, int]:

@@ -130,10 +130,10 @@ class OpenLog:
 
     def _skip_lines(self, batch: Batch) -> Batch:
         records = []
-        for time_ns, stream, data in batch.records:
+        for time_ns, stream, data, next_cursor in batch.records:
             while self._newlines_to_skip and data:
                 _, newline, data = data.partition(b"\n")
                 self._newlines_to_skip -= len(newline)
             if data:
-                records.append((time_ns, stream, data))
+                records.append((time_ns, stream, data, next_cursor))
         return Batch(records, batch.next)

@@ -65,7 +65,7 @@ def everything(log: LogReader) -> tuple[bytes, list[int]]:
         if isinstance(event, Gap):
             gaps.append(event.dropped)
         else:
-            data += b"".join(body for _, _, body in event.records)
+            data += b"".join(body for _, _, body, _ in event.records)
     return data, gaps
 
 
@@ -125,7 +125,7 @@ def test_a_reader_may_go_on_at_every_cursor(tmp_path_factory: pytest.TempPathFac
             if event is None:
                 break
             assert isinstance(event, Batch)
-            got += b"".join(body for _, _, body in event.records)
+            got += b"".join(body for _, _, body, _ in event.records)
             cursor = event.next
         if event is None:
             break
@@ -157,7 +157,7 @@ def test_a_slow_reader_gets_the_gap_and_no_zeros(log: Log) -> None:
             if isinstance(event, Gap):
                 gaps += event.dropped
             else:
-                for _, _, body in event.records:
+                for _, _, body, _ in event.records:
                     assert body == body[:8] * 200
                     assert body[:8] != bytes(8)
                     got += len(body)
@@ -196,7 +196,7 @@ def test_a_time_is_found_by_bisection(log: Log) -> None:
     one = LogReader(log.fd, BOTH)
     times = []
     while isinstance(event := one.read(), Batch):
-        times += [time for time, _, _ in event.records]
+        times += [time for time, _, _, _ in event.records]
     for wanted in (0, times[0], times[len(times) // 2], times[-1], times[-1] + 1):
         found = LogReader(log.fd, BOTH)
         found.go_to(reader.seek_time(log.fd, log.key, wanted))

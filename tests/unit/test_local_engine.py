@@ -66,7 +66,7 @@ class Machine:
         data, wakeups = b"", Wakeups(asyncio.get_running_loop())
         following = Following(wakeups, lambda: False)
         async for event in read_log(job_id, self.engine.log_path(job_id), Cursor(0), BOTH, following):
-            data += b"".join(body for _, _, body in getattr(event, "records", ()))
+            data += b"".join(body for _, _, body, _ in getattr(event, "records", ()))
             if data.count(b"\n") >= lines:
                 break
         wakeups.close()

@@ -27,17 +27,17 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as jobrun_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bjobrun/v1/job_service.proto\x12\tjobrun.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13jobrun/v1/job.proto\"D\n\x0cStartRequest\x12 \n\x04spec\x18\x01 \x01(\x0b\x32\x12.jobrun.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\",\n\rStartResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"g\n\x0bStopRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x06signal\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12(\n\x05grace\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07_signal\"+\n\x0cStopResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\"\n\x10GetStatusRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"0\n\x11GetStatusResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\x1e\n\x0cWatchRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\",\n\rWatchResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\xb5\x01\n\x0bLogsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x06\x63ursor\x18\x02 \x01(\x04H\x00\x12\x14\n\ntail_lines\x18\x03 \x01(\x04H\x00\x12+\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0e\n\x06\x66ollow\x18\x05 \x01(\x08\x12(\n\x07streams\x18\x06 \x03(\x0e\x32\x17.jobrun.v1.OutputStreamB\x07\n\x05start\"\x96\x01\n\x0cLogsResponse\x12$\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x13.jobrun.v1.LogBatchH\x00\x12 \n\x03gap\x18\x02 \x01(\x0b\x32\x11.jobrun.v1.LogGapH\x00\x12 \n\x03\x65nd\x18\x03 \x01(\x0b\x32\x11.jobrun.v1.LogEndH\x00\x12\x13\n\x0bnext_cursor\x18\x04 \x01(\x04\x42\x07\n\x05\x65vent\"1\n\x08LogBatch\x12%\n\x07records\x18\x01 \x03(\x0b\x32\x14.jobrun.v1.LogRecord\"Z\n\tLogRecord\x12\x16\n\x0etime_unix_nano\x18\x01 \x01(\x06\x12\'\n\x06stream\x18\x02 \x01(\x0e\x32\x17.jobrun.v1.OutputStream\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"\x1f\n\x06LogGap\x12\x15\n\rdropped_bytes\x18\x01 \x01(\x04\"%\n\x06LogEnd\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"[\n\x0bListRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.jobrun.v1.ListFilter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xee\x01\n\nListFilter\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12#\n\x06states\x18\x03 \x03(\x0e\x32\x13.jobrun.v1.JobState\x12%\n\x07reasons\x18\x04 \x03(\x0e\x32\x14.jobrun.v1.EndReason\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tid_prefix\x18\x07 \x01(\t\"E\n\x0cListResponse\x12\x1c\n\x04jobs\x18\x01 \x03(\x0b\x32\x0e.jobrun.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\rRemoveRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x10\n\x0eRemoveResponse*a\n\x0cOutputStream\x12\x1d\n\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n\x14OUTPUT_STREAM_STDERR\x10\x02*\x82\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x16\n\x12JOB_STATE_STARTING\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x16\n\x12JOB_STATE_FINISHED\x10\x04\x32\xba\x03\n\nJobService\x12:\n\x05Start\x12\x17.jobrun.v1.StartRequest\x1a\x18.jobrun.v1.StartResponse\x12\x37\n\x04Stop\x12\x16.jobrun.v1.StopRequest\x1a\x17.jobrun.v1.StopResponse\x12\x46\n\tGetStatus\x12\x1b.jobrun.v1.GetStatusRequest\x1a\x1c.jobrun.v1.GetStatusResponse\x12<\n\x05Watch\x12\x17.jobrun.v1.WatchRequest\x1a\x18.jobrun.v1.WatchResponse0\x01\x12\x39\n\x04Logs\x12\x16.jobrun.v1.LogsRequest\x1a\x17.jobrun.v1.LogsResponse0\x01\x12\x37\n\x04List\x12\x16.jobrun.v1.ListRequest\x1a\x17.jobrun.v1.ListResponse\x12=\n\x06Remove\x12\x18.jobrun.v1.RemoveRequest\x1a\x19.jobrun.v1.RemoveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bjobrun/v1/job_service.proto\x12\tjobrun.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13jobrun/v1/job.proto\"D\n\x0cStartRequest\x12 \n\x04spec\x18\x01 \x01(\x0b\x32\x12.jobrun.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\",\n\rStartResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"g\n\x0bStopRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x06signal\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12(\n\x05grace\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07_signal\"+\n\x0cStopResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\"\n\x10GetStatusRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"0\n\x11GetStatusResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\x1e\n\x0cWatchRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\",\n\rWatchResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\xb5\x01\n\x0bLogsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x06\x63ursor\x18\x02 \x01(\x04H\x00\x12\x14\n\ntail_lines\x18\x03 \x01(\x04H\x00\x12+\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0e\n\x06\x66ollow\x18\x05 \x01(\x08\x12(\n\x07streams\x18\x06 \x03(\x0e\x32\x17.jobrun.v1.OutputStreamB\x07\n\x05start\"\x96\x01\n\x0cLogsResponse\x12$\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x13.jobrun.v1.LogBatchH\x00\x12 \n\x03gap\x18\x02 \x01(\x0b\x32\x11.jobrun.v1.LogGapH\x00\x12 \n\x03\x65nd\x18\x03 \x01(\x0b\x32\x11.jobrun.v1.LogEndH\x00\x12\x13\n\x0bnext_cursor\x18\x04 \x01(\x04\x42\x07\n\x05\x65vent\"1\n\x08LogBatch\x12%\n\x07records\x18\x01 \x03(\x0b\x32\x14.jobrun.v1.LogRecord\"o\n\tLogRecord\x12\x16\n\x0etime_unix_nano\x18\x01 \x01(\x06\x12\'\n\x06stream\x18\x02 \x01(\x0e\x32\x17.jobrun.v1.OutputStream\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x13\n\x0bnext_cursor\x18\x04 \x01(\x04\"\x1f\n\x06LogGap\x12\x15\n\rdropped_bytes\x18\x01 \x01(\x04\"%\n\x06LogEnd\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"[\n\x0bListRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.jobrun.v1.ListFilter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xee\x01\n\nListFilter\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12#\n\x06states\x18\x03 \x03(\x0e\x32\x13.jobrun.v1.JobState\x12%\n\x07reasons\x18\x04 \x03(\x0e\x32\x14.jobrun.v1.EndReason\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tid_prefix\x18\x07 \x01(\t\"E\n\x0cListResponse\x12\x1c\n\x04jobs\x18\x01 \x03(\x0b\x32\x0e.jobrun.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\rRemoveRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x10\n\x0eRemoveResponse*a\n\x0cOutputStream\x12\x1d\n\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n\x14OUTPUT_STREAM_STDERR\x10\x02*\x82\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x16\n\x12JOB_STATE_STARTING\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x16\n\x12JOB_STATE_FINISHED\x10\x04\x32\xba\x03\n\nJobService\x12:\n\x05Start\x12\x17.jobrun.v1.StartRequest\x1a\x18.jobrun.v1.StartResponse\x12\x37\n\x04Stop\x12\x16.jobrun.v1.StopRequest\x1a\x17.jobrun.v1.StopResponse\x12\x46\n\tGetStatus\x12\x1b.jobrun.v1.GetStatusRequest\x1a\x1c.jobrun.v1.GetStatusResponse\x12<\n\x05Watch\x12\x17.jobrun.v1.WatchRequest\x1a\x18.jobrun.v1.WatchResponse0\x01\x12\x39\n\x04Logs\x12\x16.jobrun.v1.LogsRequest\x1a\x17.jobrun.v1.LogsResponse0\x01\x12\x37\n\x04List\x12\x16.jobrun.v1.ListRequest\x1a\x17.jobrun.v1.ListResponse\x12=\n\x06Remove\x12\x18.jobrun.v1.RemoveRequest\x1a\x19.jobrun.v1.RemoveResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobrun.v1.job_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTPUTSTREAM']._serialized_start=1566
-  _globals['_OUTPUTSTREAM']._serialized_end=1663
-  _globals['_JOBSTATE']._serialized_start=1666
-  _globals['_JOBSTATE']._serialized_end=1796
+  _globals['_OUTPUTSTREAM']._serialized_start=1587
+  _globals['_OUTPUTSTREAM']._serialized_end=1684
+  _globals['_JOBSTATE']._serialized_start=1687
+  _globals['_JOBSTATE']._serialized_end=1817
   _globals['_STARTREQUEST']._serialized_start=128
   _globals['_STARTREQUEST']._serialized_end=196
   _globals['_STARTRESPONSE']._serialized_start=198
@@ -61,21 +61,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGBATCH']._serialized_start=895
   _globals['_LOGBATCH']._serialized_end=944
   _globals['_LOGRECORD']._serialized_start=946
-  _globals['_LOGRECORD']._serialized_end=1036
-  _globals['_LOGGAP']._serialized_start=1038
-  _globals['_LOGGAP']._serialized_end=1069
-  _globals['_LOGEND']._serialized_start=1071
-  _globals['_LOGEND']._serialized_end=1108
-  _globals['_LISTREQUEST']._serialized_start=1110
-  _globals['_LISTREQUEST']._serialized_end=1201
-  _globals['_LISTFILTER']._serialized_start=1204
-  _globals['_LISTFILTER']._serialized_end=1442
-  _globals['_LISTRESPONSE']._serialized_start=1444
-  _globals['_LISTRESPONSE']._serialized_end=1513
-  _globals['_REMOVEREQUEST']._serialized_start=1515
-  _globals['_REMOVEREQUEST']._serialized_end=1546
-  _globals['_REMOVERESPONSE']._serialized_start=1548
-  _globals['_REMOVERESPONSE']._serialized_end=1564
-  _globals['_JOBSERVICE']._serialized_start=1799
-  _globals['_JOBSERVICE']._serialized_end=2241
+  _globals['_LOGRECORD']._serialized_end=1057
+  _globals['_LOGGAP']._serialized_start=1059
+  _globals['_LOGGAP']._serialized_end=1090
+  _globals['_LOGEND']._serialized_start=1092
+  _globals['_LOGEND']._serialized_end=1129
+  _globals['_LISTREQUEST']._serialized_start=1131
+  _globals['_LISTREQUEST']._serialized_end=1222
+  _globals['_LISTFILTER']._serialized_start=1225
+  _globals['_LISTFILTER']._serialized_end=1463
+  _globals['_LISTRESPONSE']._serialized_start=1465
+  _globals['_LISTRESPONSE']._serialized_end=1534
+  _globals['_REMOVEREQUEST']._serialized_start=1536
+  _globals['_REMOVEREQUEST']._serialized_end=1567
+  _globals['_REMOVERESPONSE']._serialized_start=1569
+  _globals['_REMOVERESPONSE']._serialized_end=1585
+  _globals['_JOBSERVICE']._serialized_start=1820
+  _globals['_JOBSERVICE']._serialized_end=2262
 # @@protoc_insertion_point(module_scope)

@@ -123,14 +123,16 @@ class LogBatch(_message.Message):
     def __init__(self, records: _Optional[_Iterable[_Union[LogRecord, _Mapping]]] = ...) -> None: ...
 
 class LogRecord(_message.Message):
-    __slots__ = ("time_unix_nano", "stream", "data")
+    __slots__ = ("time_unix_nano", "stream", "data", "next_cursor")
     TIME_UNIX_NANO_FIELD_NUMBER: _ClassVar[int]
     STREAM_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
+    NEXT_CURSOR_FIELD_NUMBER: _ClassVar[int]
     time_unix_nano: int
     stream: OutputStream
     data: bytes
-    def __init__(self, time_unix_nano: _Optional[int] = ..., stream: _Optional[_Union[OutputStream, str]] = ..., data: _Optional[bytes] = ...) -> None: ...
+    next_cursor: int
+    def __init__(self, time_unix_nano: _Optional[int] = ..., stream: _Optional[_Union[OutputStream, str]] = ..., data: _Optional[bytes] = ..., next_cursor: _Optional[int] = ...) -> None: ...
 
 class LogGap(_message.Message):
     __slots__ = ("dropped_bytes",)
