@@ -33,6 +33,9 @@ SWEEP_S = 10.0
 SIGTERM = 15
 """The first signal of a stop that names none."""
 
+FOLDER_S = 1.0
+"""What an end waits at most for its job's folder to go: a bigger one goes on going behind the answer."""
+
 log = logging.getLogger(__name__)
 
 
@@ -268,6 +271,8 @@ class Dispatcher:
             return
         live.recording = True
         try:
+            if live.phase is Phase.ENDING:
+                await self._folder_gone(live.id)
             await self._store.finished(live.id, live.recorded, end, live.job.usage)
         except JobrunError as error:
             log.error("the end of job %s is not on record yet: %s", live.id, error)
@@ -286,7 +291,6 @@ class Dispatcher:
         if live.recorded is State.QUEUED:
             self._engine.drop_secrets(live.id)
         self._give_back(live)
-        self.remove_folder(live.id)
         self._tell_queue({live.job.user})
         self.choose()
 
@@ -294,10 +298,15 @@ class Dispatcher:
         self._queue.give_back(live.id)
         self._tools.cpus.give_back(live.id)
 
-    def remove_folder(self, job_id: str) -> None:
+    def remove_folder(self, job_id: str) -> asyncio.Task[None] | None:
         """Begin to, in a thread: it may be big. What can not be removed is told in the log."""
-        if self._tools.folders is not None:
-            self._tasks.keep(self._remove_in_thread(self._tools.folders, job_id))
+        if self._tools.folders is None:
+            return None
+        return self._tasks.keep(self._remove_in_thread(self._tools.folders, job_id))
+
+    async def _folder_gone(self, job_id: str) -> None:
+        if (removal := self.remove_folder(job_id)) is not None:
+            await asyncio.wait({removal}, timeout=FOLDER_S)
 
     async def _remove_in_thread(self, folders: WorkFolders, job_id: str) -> None:
         try:

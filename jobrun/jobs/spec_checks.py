@@ -102,8 +102,8 @@ def _limits(spec: JobSpec, secrets: Secrets, ground: Ground) -> None:
         value, field = spec.limits[limit.field], f"spec.limits.{limit.field}"
         most = min(MOST[limit.unit], ground.cpus) if limit.field == "cpus" else MOST[limit.unit]
         if not limit.least <= value <= most:
-            of_machine = " on this machine" if most < MOST[COUNT] else ""
-            raise InvalidRequest(field, f"{value} is not within {limit.least} to {most} {limit.unit}{of_machine}")
+            unit = "what this machine has" if limit.field == "cpus" else limit.unit
+            raise InvalidRequest(field, f"{value} is not within {limit.least} to {most}, {unit}")
         if not limit.enforced_by:
             raise NotEnforceable(f"{field}: nothing on this machine can enforce it in this version")
 
