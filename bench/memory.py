@@ -39,8 +39,10 @@ async def _one(stub: job_service_pb2_grpc.JobServiceStub, places: asyncio.Semaph
     async with places:
         spec = job_pb2.JobSpec(argv=["/bin/sleep", "600"], cwd="/")
         answer = await stub.Start(job_service_pb2.StartRequest(spec=spec))
-        async for seen in stub.Watch(job_service_pb2.WatchRequest(job_id=answer.job.id)):
+        watch = stub.Watch(job_service_pb2.WatchRequest(job_id=answer.job.id))
+        async for seen in watch:
             if seen.job.HasField("running"):
+                watch.cancel()
                 return
 
 

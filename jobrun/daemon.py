@@ -13,7 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jobrun.config.server_settings import ServerSettings
 from jobrun.files.data_lock import DataLock
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from jobrun.api.calls import Calls
     from jobrun.api.server import ApiServer
     from jobrun.jobs.service import JobService
+    from jobrun.store.jobs import JobStore
+
+    Helpers: TypeAlias = list[asyncio.Task[None]]
 
 TAKE_OVER_S = 10.0
 """How long a private server waits for one that is ending."""
@@ -38,13 +41,18 @@ def serve(settings: ServerSettings) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     lock = DataLock(settings.data)
     try:
-        lock.take(f"{settings.version} {settings.build}", TAKE_OVER_S if settings.private else 0.0)
+        lock.take(
+            f"{settings.version} {settings.build}\n{settings.socket or ''}", TAKE_OVER_S if settings.private else 0.0
+        )
         engine = LocalEngine(DataFolder(settings.data))
         engine.start()  # before grpc, whose threads no fork may meet
-        _raise_open_files()  # and behind the spawner: jobs keep what the server was started with
+        _raise_open_files(engine)  # and behind the spawner: jobs keep what the server was started with
         asyncio.run(_run(settings, engine))
     except (JobrunError, OSError) as error:
         sys.stderr.write(f"jobrun: {error}\n")
+        return 1
+    except Exception:
+        log.exception("a fault of jobrun's own ends the server: jobs go on, start it again")
         return 1
     return 0
 
@@ -52,15 +60,17 @@ def serve(settings: ServerSettings) -> int:
 async def _run(settings: ServerSettings, engine: LocalEngine) -> None:
     async with contextlib.AsyncExitStack() as stack:
         signals = Signals()
-        jobs = await _open_jobs(settings, engine, stack)
+        jobs, helpers = await _open_jobs(settings, engine, stack)
         calls, api = await _open_api(settings, jobs)
         stack.push_async_callback(_close_api, api, signals)
         _say_ready(settings, await _listen(settings, api))
-        reason = await _first(signals.first.wait(), _idle(settings, jobs, calls))
+        reason = await _first(signals.first.wait(), _idle(settings, jobs, calls), _one_fails(helpers))
         log.info("ending: %s", reason)
 
 
-async def _open_jobs(settings: ServerSettings, engine: LocalEngine, stack: contextlib.AsyncExitStack) -> JobService:
+async def _open_jobs(
+    settings: ServerSettings, engine: LocalEngine, stack: contextlib.AsyncExitStack
+) -> tuple[JobService, Helpers]:
     from jobrun.files.workdir import WorkFolders
     from jobrun.jobs import retention, spec_checks
     from jobrun.jobs.cpus import Cpus
@@ -91,8 +101,28 @@ async def _open_jobs(settings: ServerSettings, engine: LocalEngine, stack: conte
     jobs.open()
     stack.push_async_callback(jobs.close)
     bounds = retention.PRIVATE if settings.private else retention.SHARED
-    stack.callback(loop.create_task(retention.retain(store, jobs.forget, bounds)).cancel)
-    return jobs
+    work = (jobs.sweep_for_ever(), retention.retain(store, jobs.forget, bounds), _store_fails(store))
+    helpers = [loop.create_task(one) for one in work]
+    stack.push_async_callback(_end_all, helpers)
+    return jobs, helpers
+
+
+async def _store_fails(store: JobStore) -> None:
+    raise await store.failed()
+
+
+async def _one_fails(helpers: Helpers) -> str:
+    """What serves for ever has failed: that ends the server, as it would do half its work without a word."""
+    done, _ = await asyncio.wait(helpers, return_when=asyncio.FIRST_COMPLETED)
+    for helper in done:
+        helper.result()
+    raise AssertionError("they go on for ever")
+
+
+async def _end_all(helpers: Helpers) -> None:
+    for helper in helpers:
+        helper.cancel()
+    await asyncio.wait(helpers)
 
 
 async def _open_api(settings: ServerSettings, jobs: JobService) -> tuple[Calls, ApiServer]:
@@ -198,7 +228,8 @@ class Told:
         return self.text
 
 
-def _raise_open_files() -> None:
+def _raise_open_files(engine: LocalEngine) -> None:
     """A follower has a file open, a client a connection: as many as may be."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    engine.note_open_files(soft)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

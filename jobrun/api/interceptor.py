@@ -14,11 +14,15 @@ from google.protobuf.message import DecodeError
 from jobrun.api.calls import Calls
 from jobrun.api.status import DETAILS_KEY, Refusal, internal, refusal_of
 from jobrun.model.errors import InvalidRequest, JobrunError, StoreError
+from jobrun.wire.understood import check_understood
 
 log = logging.getLogger(__name__)
 
 WAIT = frozenset({"/jobrun.v1.JobService/Stop"})
 """Calls with one answer that wait for a job. Those with a stream of answers all do."""
+
+OURS = "/jobrun."
+"""Methods whose requests must be understood whole; others' may have what came later."""
 
 if TYPE_CHECKING:  # subscripts that these types have in their stubs alone
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
@@ -72,6 +76,8 @@ class Interceptor(grpc.aio.ServerInterceptor):
                 with self._calls.one(waits=waits):
                     if isinstance(request, Undecodable):
                         raise InvalidRequest("request", "its bytes are no such message, or a string is no UTF-8")
+                    if method.startswith(OURS):
+                        check_understood(request)
                     return await behaviour(request, context)
             except StoreError as error:
                 await _refuse(context, _incident(method, error))

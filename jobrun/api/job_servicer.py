@@ -20,7 +20,6 @@ from jobrun.wire import convert
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2_grpc
 from jobrun.wire.times import duration_ns, timestamp_ns
-from jobrun.wire.understood import check_understood
 
 if TYPE_CHECKING:  # a subscript that this type has in its stub alone
     Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
@@ -41,7 +40,6 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
         self._turns = Turns()
 
     async def Start(self, request: wire.StartRequest, context: Context) -> wire.StartResponse:
-        check_understood(request)
         spec, secrets = convert.spec_from_wire(request.spec)
         job = await self._jobs.start(self._identify(context), spec, secrets, request.request_id)
         return wire.StartResponse(job=convert.job_to_wire(job))
@@ -68,7 +66,6 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
     async def Logs(  # type: ignore[override]  # it writes to the context: in turns
         self, request: wire.LogsRequest, context: Context
     ) -> None:
-        check_understood(request)
         caller, start, streams = self._identify(context), _start(request), _streams(request)
         reading = self._jobs.logs(caller, request.job_id, start, streams, follow=request.follow)
         next_cursor = start.offset if isinstance(start, Cursor) else 0
@@ -79,7 +76,6 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
                 await self._turns.write(context.write(_event(event, next_cursor)))
 
     async def List(self, request: wire.ListRequest, context: Context) -> wire.ListResponse:
-        check_understood(request)
         caller = self._identify(context)
         before = page_token.decode(request.page_token, request.filter, caller.user)
         wanted = convert.filter_from_wire(request.filter, caller.user)

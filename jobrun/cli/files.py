@@ -10,7 +10,8 @@ from jobrun.config.errors import Refusal
 
 
 def check_can_write(option: str, name: str | None) -> None:
-    """Raises Refusal where the file can surely not be written: before a job is started, not after."""
+    """Raises Refusal where the file can surely not be written: before a job is started, not after. What an earlier call
+    left there goes, so that nobody takes it for this one's."""
     if name is None:
         return
     path = raw(name)
@@ -18,6 +19,8 @@ def check_can_write(option: str, name: str | None) -> None:
     writable = os.access(path if os.path.exists(path) else folder, os.W_OK)
     if not name or os.path.isdir(path) or not writable:
         raise Refusal(f"{option}: cannot write {name or 'an empty name'}: give a file that you may write to")
+    if os.path.isfile(path):
+        os.truncate(path, 0)
 
 
 def write_file(option: str, name: str, text: str) -> None:

@@ -19,7 +19,7 @@ UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 
 def state_word(job: wire.Job) -> str:
-    """`queued`, `running`; of a finished job its reason with code or signal: `exited 1`, `signaled 9`."""
+    """`queued`, `running`; of a finished job its reason with code or signal: `exited 1`, `signaled SIGKILL`."""
     state = job.WhichOneof("state") or "unknown"
     if state == "running" and job.running.HasField("stopping_since"):
         return "stopping"
@@ -32,7 +32,15 @@ def finished_word(end: wire.Finished) -> str:
     outcome = end.WhichOneof("outcome")
     if outcome is None:
         return reason
-    return f"{reason} {end.exit_code if outcome == 'exit_code' else end.signal}"
+    return f"{reason} {end.exit_code if outcome == 'exit_code' else _signal_word(end.signal)}"
+
+
+def _signal_word(number: int) -> str:
+    """Not like an exit code: SIGKILL; `signal 40` where it has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def command_text(job: wire.Job) -> str:

@@ -11,7 +11,7 @@ from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal
 from jobrun.config.numbers import parse_count, parse_duration
-from jobrun.config.paths import make_private_folder, private_place, server_data
+from jobrun.config.paths import make_private_folder, private_build, private_place, server_data
 from jobrun.config.server_settings import ServerSettings
 from jobrun.config.target import parse_loopback
 
@@ -50,13 +50,12 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     """All that the daemon needs to know. Makes the data folder. Raises Refusal."""
     from pathlib import Path
 
-    from jobrun.client.private_server import release_of
     from jobrun.version import BUILD, VERSION
 
     private = parsed.flag("--private")
     listen = "" if private else _listen(parsed)
     told = parsed.given("--data") and parsed.given("--socket")  # by the client, whose environment this process has not
-    place = private_place(environment, "" if release_of(VERSION) else BUILD) if private and not told else None
+    place = private_place(environment, private_build(VERSION, BUILD)) if private and not told else None
     named = parsed.text("--data") or (place.data if place else server_data(environment))
     data = make_private_folder(os.path.abspath(named))
     socket = parsed.text("--socket") or (place.socket if place else None)

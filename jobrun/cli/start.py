@@ -89,8 +89,12 @@ def start(parsed: Parsed, environment: Environment) -> int:
 
 
 def _write_id(parsed: Parsed, job_id: str) -> None:
-    if (name := parsed.text(ID_FILE)) is not None:
+    if (name := parsed.text(ID_FILE)) is None:
+        return
+    try:
         write_file(ID_FILE, name, f"{job_id}\n")
+    except Refusal as refusal:
+        raise Refusal(f"{refusal}: job {job_id} goes on: jobrun attach {job_id}") from refusal
 
 
 RUN = Command(

@@ -70,7 +70,8 @@ def _write(stream: service.OutputStream, chunks: list[bytes]) -> None:
 
 def say_gap(job_id: str, dropped: int) -> None:
     """One line for a gap in the output."""
-    say(f"job {job_id}: {dropped} bytes of its output are missing here: dropped to keep within --log-limit")
+    why = f"--log-limit, or a full disk: see jobrun status {job_id}"
+    say(f"job {job_id}: {dropped} bytes of its output are missing here: {why}")
 
 
 def say_waiting(job: wire.Job) -> None:

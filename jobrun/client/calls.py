@@ -11,6 +11,7 @@ import grpc
 from jobrun.client.connection import Connection
 from jobrun.client.errors import LostConnection, NoServer
 from jobrun.client.retry import Retry
+from jobrun.config.errors import NoSuchJob
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
 from jobrun.wire.gen.jobrun.v1.job_service_pb2_grpc import JobServiceStub
@@ -60,8 +61,19 @@ class Calls:
         return self._try(lambda stub: stub.List(request, timeout=ANSWER_S))
 
     def remove(self, job_id: str) -> None:
-        """Forgets a finished job."""
-        self._try(lambda stub: stub.Remove(wire.RemoveRequest(job_id=job_id), timeout=ANSWER_S))
+        """Forgets a finished job. One that is gone at the second try was removed by the first, whose answer is lost."""
+        tries = 0
+
+        def once(stub: JobServiceStub) -> wire.RemoveResponse:
+            nonlocal tries
+            tries += 1
+            return stub.Remove(wire.RemoveRequest(job_id=job_id), timeout=ANSWER_S)
+
+        try:
+            self._try(once)
+        except NoSuchJob:
+            if tries == 1:
+                raise
 
     def logs(self, request: wire.LogsRequest) -> Iterator[wire.LogsResponse]:
         """The output from where `request` begins, with follow up to LogEnd. What was yielded is never asked for again:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from jobrun.client.errors import NoServer
 from jobrun.config.environment import Environment
-from jobrun.config.paths import Place, private_place
+from jobrun.config.paths import Place, private_build, private_place, release_of
 
 if TYPE_CHECKING:
     import subprocess
@@ -27,6 +27,8 @@ END_S = 30.0
 """Seconds for an older server to end."""
 LOG_MOST = 1 << 20
 """Bytes of server.log that a new start leaves in place; beyond that the log begins anew."""
+LOCK_MOST = 8192
+"""Bytes of the lock file: two lines, one of them a path."""
 READY = b"ready "
 PASSED_ON = (b"PATH", b"HOME", b"TZ", b"LANG", b"LC_ALL", b"TMPDIR")
 """All that the server gets of the environment: it outlives this call, and its environ(5) would show secrets."""
@@ -46,27 +48,28 @@ class PrivateServer:
     def dial(self) -> str:
         """The address of a server that answers; starts it first where it has to. Raises NoServer, FolderRefused."""
         release = release_of(self._version)
-        place = private_place(self._environment, "" if release else self._build or "source")
-        if not _answers(place.socket) or _is_older(place, release):
+        place = private_place(self._environment, private_build(self._version, self._build))
+        socket = _answering(place)
+        if socket is None or _is_older(place, release):
             with _StartLock(place):
-                self._start_unless_there(place, release)
-        return "unix:" + place.socket
+                socket = self._start_unless_there(place, release)
+        return "unix:" + socket
 
-    def _start_unless_there(self, place: Place, release: tuple[int, ...] | None) -> None:
-        older = _is_older(place, release)
-        if _answers(place.socket) and not older:
-            return  # another client was faster
-        if older:
-            _end_older(place)
+    def _start_unless_there(self, place: Place, release: tuple[int, ...] | None) -> str:
+        socket = _answering(place)
+        if socket is not None and not _is_older(place, release):
+            return socket  # another client was faster
+        _end_holder(place)  # an older one, one that is ending, or one whose socket was removed: its jobs go on
         _start(place, self._environment)
         self._on_start()
+        return place.socket
 
 
 class _StartLock:
     """Held while a server is being started: two clients start one."""
 
     def __init__(self, place: Place) -> None:
-        self._path = os.path.join(place.runtime, "start.lock")
+        self._path = os.path.join(place.data, "start.lock")
 
     def __enter__(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -75,12 +78,6 @@ class _StartLock:
 
     def __exit__(self, *_: object) -> None:
         os.close(self._descriptor)
-
-
-def release_of(version: str) -> tuple[int, ...] | None:
-    """The numbers of a release version such as `1.2.0`; None for any other, such as `1.2.0.dev0`."""
-    parts = version.split(".")
-    return tuple(int(part) for part in parts) if all(part.isascii() and part.isdigit() for part in parts) else None
 
 
 def _answers(path: str) -> bool:
@@ -94,22 +91,39 @@ def _answers(path: str) -> bool:
     return error in (0, errno.EAGAIN)  # EAGAIN: its backlog is full, so it is there
 
 
+def _answering(place: Place) -> str | None:
+    """The socket of the server that holds the data folder: where it is to be expected, or where that server says. It
+    was started with another runtime folder then, as by cron or before a logout."""
+    if _answers(place.socket):
+        return place.socket
+    said = _lock_lines(place)[1:2]
+    return said[0] if said and said[0] and _answers(said[0]) and _holder(place) else None
+
+
+def _lock_lines(place: Place) -> list[str]:
+    """What the last server wrote into the data folder's lock: version and build; its socket."""
+    try:
+        with open(os.path.join(place.data, "lock"), "rb") as file:
+            return os.fsdecode(file.read(LOCK_MOST)).split("\n")
+    except FileNotFoundError:
+        return []
+
+
 def _is_older(place: Place, release: tuple[int, ...] | None) -> bool:
     """Whether the server that holds the data folder is of a lower release than this client's."""
     if release is None:
         return False
-    try:
-        with open(os.path.join(place.data, "lock"), encoding="ascii", errors="replace") as file:
-            words = file.readline().split()
-    except FileNotFoundError:
-        return False
+    words = "".join(_lock_lines(place)[:1]).split()
     theirs = release_of(words[0]) if words else None
     return theirs is not None and theirs < release and _holder(place) != 0
 
 
 def _holder(place: Place) -> int:
     """The pid of the server that holds the data folder's lock, 0 if none does (fcntl(2), F_GETLK)."""
-    descriptor = os.open(os.path.join(place.data, "lock"), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        descriptor = os.open(os.path.join(place.data, "lock"), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return 0
     try:
         asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _, _, _, pid = FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
@@ -118,7 +132,7 @@ def _holder(place: Place) -> int:
     return pid if kind != fcntl.F_UNLCK else 0
 
 
-def _end_older(place: Place) -> None:
+def _end_holder(place: Place) -> None:
     """Ends the server that holds the data folder; its jobs go on. The pid is asked for again once a pidfd holds it, so
     that no stranger is ever signalled."""
     pid = _holder(place)
@@ -131,7 +145,9 @@ def _end_older(place: Place) -> None:
     try:
         if _holder(place) == pid:
             signal.pidfd_send_signal(process, signal.SIGTERM)
-            _await_readable(process, END_S, f"the older private server (pid {pid}) does not end: end it by hand")
+            _await_readable(
+                process, END_S, f"the private server (pid {pid}) does not answer, and does not end: end it by hand"
+            )
     finally:
         os.close(process)
 

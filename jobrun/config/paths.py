@@ -90,6 +90,17 @@ def _can_hold(folder: str, environment: Environment) -> bool:
     return os.access(folder, os.W_OK | os.X_OK)
 
 
+def release_of(version: str) -> tuple[int, ...] | None:
+    """The numbers of a release version such as `1.2.0`; None for any other, such as `1.2.0.dev0`."""
+    parts = version.split(".")
+    return tuple(int(part) for part in parts) if all(part.isascii() and part.isdigit() for part in parts) else None
+
+
+def private_build(version: str, build: str) -> str:
+    """The `build` for private_place: a program that is no release has a folder of its own, also one run from source."""
+    return "" if release_of(version) else build or "source"
+
+
 def private_place(environment: Environment, build: str) -> Place:
     """Makes the private server's folders and says where its socket is. Raises FolderRefused."""
     data = private_data(environment, build)

@@ -17,14 +17,14 @@ _FLOCK = struct.Struct("hhqqi4x")
 
 
 class DataLock:
-    """`DATA/lock`. Its one line says which version holds it, for clients that look. Never open the file again in the
-    same process: to close any descriptor of it gives the lock back."""
+    """`DATA/lock`. It says which version holds it, and at which socket, for clients that look. Never open the file
+    again in the same process: to close any descriptor of it gives the lock back."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "lock"
         self._fd = -1
 
-    def take(self, line: str, wait_s: float) -> None:
+    def take(self, text: str, wait_s: float) -> None:
         """Waits up to `wait_s` seconds for a server that is ending; main thread only. StoreError, OSError."""
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -34,7 +34,7 @@ class DataLock:
             self.give_back()
             raise StoreError(f"{self._path.parent} is in use by pid {pid}: end it, or use another --data") from error
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{line}\n".encode(), 0)
+        os.pwrite(self._fd, os.fsencode(f"{text}\n"), 0)
 
     def give_back(self) -> None:
         """Once nothing in the folder is written any more."""

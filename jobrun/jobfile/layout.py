@@ -33,6 +33,8 @@ _STOP = struct.Struct("<QQI32s")
 _BLOCK = struct.Struct("<II")  # length, checksum
 _CRC = struct.Struct("<I")
 STOP_SIZE = 64
+NAME_SIZE = 32
+"""Of a user's name, which has at most so many ASCII characters; one of an operating system's users may be cut."""
 MOST_STOPS = PAGE // STOP_SIZE
 
 
@@ -152,7 +154,7 @@ def append_stop(fd: int, key: int, request: StopRequest) -> None:
     at = len(read_stops(fd, key))
     if at == MOST_STOPS:
         raise IndexError("the control page is full")
-    body = _STOP.pack(request.accepted_ns, request.grace_ns, request.signal, request.by.encode())
+    body = _STOP.pack(request.accepted_ns, request.grace_ns, request.signal, request.by.encode()[:NAME_SIZE])
     os.pwrite(fd, body + _CRC.pack(zlib.crc32(body, key)), CONTROL_AT + at * STOP_SIZE)
 
 
@@ -165,5 +167,5 @@ def read_stops(fd: int, key: int) -> list[StopRequest]:
         if zlib.crc32(body, key) != _CRC.unpack_from(data, at + _STOP.size)[0]:
             break
         accepted_ns, grace_ns, signal, by = _STOP.unpack(body)
-        found.append(StopRequest(accepted_ns, grace_ns, signal, by.rstrip(b"\0").decode()))
+        found.append(StopRequest(accepted_ns, grace_ns, signal, by.rstrip(b"\0").decode("utf-8", "replace")))
     return found

@@ -249,7 +249,11 @@ def seek_lines(fd: int, key: int, lines: int, streams: frozenset[int]) -> tuple[
     if not lines:
         return log_end(fd, key), 0
     count, is_open = 0, None
-    for begin, end in _segments(fd, key, streams):
+    for begin, end, gap_to in _segments(fd, key, streams):
+        if gap_to:  # the gap has ended whatever line was there
+            count += 1
+            if count >= (lines if is_open else lines + 1):
+                return gap_to, 0
         newlines, open_here = _count_lines(fd, key, begin, end, streams)
         is_open = open_here if is_open is None else is_open
         count += newlines
@@ -259,16 +263,17 @@ def seek_lines(fd: int, key: int, lines: int, streams: frozenset[int]) -> tuple[
     return first_record(fd, key), 0
 
 
-def _segments(fd: int, key: int, streams: frozenset[int]) -> Iterator[tuple[int, int]]:
-    """From the end of the log to its beginning, what lies between two index frames and has bytes of these streams."""
+def _segments(fd: int, key: int, streams: frozenset[int]) -> Iterator[tuple[int, int, int]]:
+    """From the end of the log to its beginning, what lies between two index frames and has bytes of these streams; for
+    what is before the gap, the gap's end too."""
     slot, tail = layout.read_slot(fd, key), tail_of(fd, key)
     begin, end, written = tail.index, tail.end, tail.written
     while begin and (found := index_at(fd, key, begin)) is not None:
         before, *counts = found
         if any(written[stream - frames.STDOUT] > counts[stream - frames.STDOUT] for stream in streams):
-            yield begin, end
+            yield begin, end, 0
         if begin == slot.gap_to:  # the chain is cut here: what is before the gap is one segment
-            yield first_record(fd, key), slot.gap_from
+            yield first_record(fd, key), slot.gap_from, slot.gap_to
             return
         begin, end, written = before, begin, (counts[0], counts[1])
 

@@ -45,8 +45,10 @@ class LogWriter:
         self.written = [0, 0]  # bytes of stdout and stderr in frames, dropped since or not
         self.unwritten = 0  # bytes that could not be written, not told yet
         self.lost = 0  # all bytes that could not be written
+        self.refusal = 0  # errno of the last write that found no room; 0: none did
         self._charged = 0
         self._gap_charged = 0
+        self._punched_to = 0
         self._step = min(INDEX_STEP, max(LEAST_INDEX_STEP, bound // 16))
         self._mark_step = max(self._step, bound // MARKS)
         self._next_index = offset
@@ -69,15 +71,23 @@ class LogWriter:
     def append(self, stream: int, data: bytes) -> None:
         """At most `most_bytes`. Never raises for want of room."""
         charge = max(len(data), LEAST_CHARGE)
-        if self._charged - self._gap_charged + charge > self._bound and self._can_punch:
-            self._make_room()
-        full = not self._can_punch and (self.unwritten > 0 or self._charged + charge > self._bound)
-        if full or not self._write(stream, data):
+        if not self._has_room(charge) or not self._write(stream, data):
             self.unwritten += len(data)
             self.lost += len(data)
             return
         self.written[stream - frames.STDOUT] += len(data)
         self._charged += charge
+
+    def _has_room(self, charge: int) -> bool:
+        """Within the bound, after the middle has gone where it must."""
+        if not self._can_punch and self.unwritten:
+            return False
+        if self._charged - self._gap_charged + charge > self._bound and self._can_punch:
+            try:
+                self._make_room()
+            except OSError as error:  # a file system that copies on write needs room for that too
+                _check_is_no_room(error)
+        return self._charged - self._gap_charged + charge <= self._bound
 
     def _write(self, stream: int, data: bytes) -> bool:
         self._time = now = max(self._time, time.time_ns())  # never back, so that a time is found by bisecting
@@ -106,12 +116,19 @@ class LogWriter:
             if self.offset + done != end:
                 raise OSError(errno.ENOSPC, "short write")
         except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
-                raise
-            os.ftruncate(self._fd, self.offset)  # or the torn frame could be taken for one that is being written
+            _check_is_no_room(error)
+            self.refusal = error.errno or errno.ENOSPC
+            self._cut_off()
             return False
         self.offset = end
         return True
+
+    def _cut_off(self) -> None:
+        """Or a torn frame could be taken for one that is being written."""
+        try:
+            os.ftruncate(self._fd, self.offset)
+        except OSError as error:
+            _check_is_no_room(error)
 
     def _note_index(self, offset: int) -> None:
         self._last_index, self._next_index = offset, offset + self._step
@@ -141,8 +158,14 @@ class LogWriter:
 
     def _set_gap(self, start: Mark, end: Mark) -> None:
         slot = self._slot
-        hole_from = slot.gap_to or start.offset
+        hole_from = max(start.offset, self._punched_to)
         slot.gap_from, slot.gap_to, slot.gap_dropped = start.offset, end.offset, end.written - start.written
         layout.write_slot(self._fd, self._key, slot)
         self._gap_charged = end.charged - start.charged
         self._punch(self._fd, hole_from, end.offset - hole_from)
+        self._punched_to = end.offset
+
+
+def _check_is_no_room(error: OSError) -> None:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        raise error

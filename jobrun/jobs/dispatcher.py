@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import dataclasses
+import errno
 import logging
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from jobrun.jobs.live import LiveJob, Phase
 from jobrun.jobs.local_engine import LocalEngine, StopOrder, Verdict
 from jobrun.jobs.queue import Queue
 from jobrun.logs.wakeups import Wakeups
-from jobrun.model.errors import JobDamaged, JobrunError
+from jobrun.model.errors import JobDamaged, JobrunError, StorageFull, StoreError
 from jobrun.model.job import End, Secrets, Usage
 from jobrun.model.lifecycle import EndReason, State
 from jobrun.store.jobs import JobStore, Request
@@ -35,6 +36,9 @@ SIGTERM = 15
 
 FOLDER_S = 1.0
 """What an end waits at most for its job's folder to go: a bigger one goes on going behind the answer."""
+
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What passes, and says nothing about the job that met it."""
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +71,7 @@ class Dispatcher:
         self._in_flight: set[str] = set()
         self._unsent: collections.deque[tuple[LiveJob, Callable[[str], None]]] = collections.deque()
         self._held_up = False
-        """The disk is full: nobody is chosen until the next sweep."""
+        """There is no room for any job: nobody is chosen until the next sweep."""
 
     # accepted
 
@@ -98,6 +102,7 @@ class Dispatcher:
         del self.live[live.id]
         self._queue.withdraw(live.id, live.job.user)
         self._give_back(live)
+        self.choose()
         self._engine.remove(live.id)
         self.remove_folder(live.id)
 
@@ -127,23 +132,28 @@ class Dispatcher:
         try:
             self._make_file(live, None)
             await self._store.dispatched(live.id)
-        except (JobrunError, OSError) as error:
-            self._put_back(live, error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the job goes back or ends
+            self._not_started(live, error)
         else:
             live.recorded = State.STARTING
-            self._engine.drop_secrets(live.id)  # the file has them now
             self._dispatched(live)
+            self._engine.drop_secrets(live.id)  # the file has them now
 
-    def _put_back(self, live: LiveJob, error: Exception) -> None:
-        log.error("job %s could not be started yet: %s", live.id, error)
-        self._held_up = True
-        self._tools.cpus.give_back(live.id)
+    def _not_started(self, live: LiveJob, error: Exception) -> None:
+        """Back to its place where others would fare no better; else it alone ends."""
         live.has_file = False
         if live.stopped_by:
             self._end_unstarted(live)
-        else:
+        elif _is_everybodys(error):
+            self._held_up = True
+            log.error("job %s could not be started yet: %s", live.id, error)
+            self._tools.cpus.give_back(live.id)
             live.phase = Phase.WAITING
             self._queue.put_back(live.place)
+        else:
+            log.error("job %s could not be started", live.id, exc_info=error)
+            self._lose(live, f"it could not be started: {error}")
+        self._engine.log_path(live.id).unlink(missing_ok=True)  # its environment is in there
 
     def _dispatched(self, live: LiveJob) -> None:
         live.phase = Phase.DISPATCHED
@@ -159,8 +169,8 @@ class Dispatcher:
         self._in_flight.add(live.id)
         try:
             dispatch(live.id)
-        except (JobDamaged, OSError) as error:
-            self._lose(live, error)
+        except Exception as error:  # noqa: BLE001 - told there
+            self._not_seen(live, error)
 
     def _landed(self, live: LiveJob) -> None:
         """It was claimed, or will not be: room for another."""
@@ -183,9 +193,13 @@ class Dispatcher:
     def changed(self, job_id: str) -> None:
         """The engine's hint: something about this job changed; with "" about any."""
         if not job_id:
-            self.sweep(older_s=0)
+            self.sweep()
         elif (live := self.live.get(job_id)) is not None:
             self._look(live, older_s=SWEEP_S)
+
+    def spawner_lost(self) -> None:
+        """The engine's hint: what was sent and not claimed may be lost, there is a new spawner."""
+        self.sweep(older_s=0)
 
     def sweep(self, *, older_s: float = SWEEP_S) -> None:
         """Look at every dispatched job; send again what nobody has claimed for `older_s`; write down ends again that
@@ -211,8 +225,8 @@ class Dispatcher:
                 self.started(live.id)
             elif self._loop.time() - live.sent_at >= older_s and not live.unsent:
                 self._send(live, self._engine.dispatch)
-        except (JobDamaged, OSError) as error:
-            self._lose(live, error)
+        except Exception as error:  # noqa: BLE001 - told there; the sweep goes on with the others
+            self._not_seen(live, error)
 
     def _end_seen(self, live: LiveJob) -> bool:
         seen = self._engine.observe(live.id)
@@ -220,9 +234,16 @@ class Dispatcher:
             self._end(live, seen.end, seen.usage)
         return seen.end is not None
 
-    def _lose(self, live: LiveJob, error: Exception) -> None:
-        """Its file is gone or damaged: it may have run, so it never runs again."""
-        detail = f"its file can not be read: {error}"
+    def _not_seen(self, live: LiveJob, error: Exception) -> None:
+        """A look at its file failed. Gone or damaged: it may have run, so it never runs again. What is no fault of the
+        file is left for the next sweep."""
+        unreadable = isinstance(error, (JobDamaged, OSError, ValueError, LookupError)) and not _is_everybodys(error)
+        ours = None if isinstance(error, (JobDamaged, OSError)) else error
+        log.error("job %s could not be looked at: %s", live.id, error, exc_info=ours)
+        if unreadable:
+            self._lose(live, f"its file can not be read: {error}")
+
+    def _lose(self, live: LiveJob, detail: str) -> None:
         self._end(live, End(reason=EndReason.LOST, finished_ns=time.time_ns(), detail=detail), None)
 
     # stopped
@@ -247,7 +268,7 @@ class Dispatcher:
                 self._engine.stop(live.id, StopOrder(signal=signal or first, grace_ns=grace, by=by))
             live.stopped_by = live.stopped_by or by
         except FileNotFoundError as error:
-            self._lose(live, error)
+            self._not_seen(live, error)
 
     def _end_unstarted(self, live: LiveJob) -> None:
         detail = f"stopped by {live.stopped_by} while it waited in the queue"
@@ -263,7 +284,7 @@ class Dispatcher:
         self._tasks.keep(self.record(live))
 
     async def record(self, live: LiveJob) -> None:
-        """Write the end down, then tell. Where there is no room it is told all the same, as the job's file has it, and
+        """Write the end down, then tell. Where that fails it is told all the same, as the job's file has it, and
         written down by a later sweep."""
         end = live.job.end
         assert end is not None, "only what has ended comes here"
@@ -274,8 +295,9 @@ class Dispatcher:
             if live.phase is Phase.ENDING:
                 await self._folder_gone(live.id)
             await self._store.finished(live.id, live.recorded, end, live.job.usage)
-        except JobrunError as error:
-            log.error("the end of job %s is not on record yet: %s", live.id, error)
+        except Exception as error:
+            ours = None if isinstance(error, JobrunError) else error
+            log.error("the end of job %s is not on record yet: %s", live.id, error, exc_info=ours)
         else:
             self.live.pop(live.id, None)
             self.idle_since = self._loop.time()
@@ -288,11 +310,11 @@ class Dispatcher:
         live.phase = Phase.TOLD
         live.ended.set()
         self._tools.wakeups.wake(live.id)
-        if live.recorded is State.QUEUED:
-            self._engine.drop_secrets(live.id)
         self._give_back(live)
         self._tell_queue({live.job.user})
         self.choose()
+        if live.recorded is State.QUEUED:
+            self._engine.drop_secrets(live.id)
 
     def _give_back(self, live: LiveJob) -> None:
         self._queue.give_back(live.id)
@@ -319,3 +341,8 @@ class Dispatcher:
             live = self.live.get(job_id)
             if live is not None and live.recorded is State.QUEUED and live.job.user in users:
                 self._tools.wakeups.wake(job_id)
+
+
+def _is_everybodys(error: Exception) -> bool:
+    """Whether the trouble is the machine's: no room, a record that can not be written. It says nothing about a job."""
+    return isinstance(error, (StorageFull, StoreError)) or (isinstance(error, OSError) and error.errno in NO_ROOM)

@@ -40,7 +40,9 @@ def spec_record(
 
 
 def end_of(record: dict[bytes, Decoded]) -> End:
-    """How a job ended, by its exit record."""
+    """How a job ended, by its exit record. Damaged where it says what is not known."""
+    if number(record, b"reason") not in map(int, EndReason) or number(record, b"step") not in (0, *map(int, StartStep)):
+        raise layout.Damaged("its end is one that this release does not know")
     step = number(record, b"step")
     failure = (
         StartFailure(step=StartStep(step), errno=number(record, b"errno"), path=text(record, b"path")) if step else None

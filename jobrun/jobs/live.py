@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import enum
+import sys
 
 from jobrun.jobs.queue import Waiting
 from jobrun.model.job import Job
@@ -52,4 +53,6 @@ class LiveJob:
     @property
     def place(self) -> Waiting:
         """What the queue knows of it."""
-        return Waiting(self.job.id, self.job.user, self.job.spec.slots)
+        spec = self.job.spec
+        size = sum(sys.getsizeof(word) for words in (spec.argv, spec.env_names) for word in words)
+        return Waiting(self.job.id, self.job.user, spec.slots, size)

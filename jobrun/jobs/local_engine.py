@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import enum
 import errno
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,11 @@ from jobrun.model.lifecycle import State
 if TYPE_CHECKING:
     from jobrun.jobfile.bencode import Decoded, Value
 
+
+RESTART_S, MOST_RESTART_S = 0.1, 10.0
+"""Between two tries to start a spawner: the first, and at most."""
+
+log = logging.getLogger(__name__)
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
@@ -101,9 +107,11 @@ class LocalEngine:
         self._jobs = str(folder.jobs)
         self._spawner = SpawnerProcess(folder.path)
         self._ends: Inotify | None = None
+        self._restarting: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._on_change: Callable[[str], None] = lambda job_id: None
         self._on_start: Callable[[str], None] = lambda job_id: None
+        self._on_loss: Callable[[], None] = lambda: None
 
     def start(self) -> None:
         """The spawner: before grpc is imported, and before any key is read."""
@@ -111,23 +119,33 @@ class LocalEngine:
             path.mkdir(mode=0o700, exist_ok=True)
         self._spawner.start()
 
+    def note_open_files(self, soft: int) -> None:
+        """RLIMIT_NOFILE as the server was started with it, for spawners that are started after it was raised."""
+        self._spawner.open_files = soft
+
     def attach(
-        self, loop: asyncio.AbstractEventLoop, on_change: Callable[[str], None], on_start: Callable[[str], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        on_change: Callable[[str], None],
+        on_start: Callable[[str], None],
+        on_loss: Callable[[], None],
     ) -> None:
         """From now on `on_start(id)` is called when a job was executed, `on_change(id)` when something else about one
-        changed, with "" for all of them."""
-        self._loop, self._on_change, self._on_start = loop, on_change, on_start
+        changed, with "" where that may be any; `on_loss()` when dispatches may have been lost with a spawner."""
+        self._loop, self._on_change, self._on_start, self._on_loss = loop, on_change, on_start, on_loss
         self._ends = Inotify()
         self._ends.add(str(self._folder.jobs), IN_CLOSE_WRITE)
         loop.add_reader(self._ends.fd, self._take_ends)
-        loop.add_reader(self._spawner.fd, self._take_starts)
+        self._listen_to_spawner()
 
     async def close(self) -> None:
         """Jobs go on."""
+        if self._restarting is not None:
+            self._restarting.cancel()
         if self._loop is not None and self._ends is not None:
             self._loop.remove_reader(self._ends.fd)
-            self._loop.remove_reader(self._spawner.fd)
             self._ends.close()
+            self._stop_listening()
         self._spawner.close()
 
     def _take_ends(self) -> None:
@@ -139,14 +157,35 @@ class LocalEngine:
                 self._on_change(name)
 
     def _take_starts(self) -> None:
-        started = self._spawner.receive()
-        for job_id in started or ():
+        for job_id in self._spawner.receive():
             self._on_start(job_id)
-        if started is None and self._loop is not None:
+
+    def _listen_to_spawner(self) -> None:
+        assert self._loop is not None
+        self._loop.add_reader(self._spawner.fd, self._take_starts)
+        self._loop.add_reader(self._spawner.pidfd, self._lose_spawner)
+
+    def _stop_listening(self) -> None:
+        if self._loop is not None and self._spawner.is_connected:
             self._loop.remove_reader(self._spawner.fd)
+            self._loop.remove_reader(self._spawner.pidfd)
+
+    def _lose_spawner(self) -> None:
+        self._stop_listening()
+        self._replace_spawner(RESTART_S)
+
+    def _replace_spawner(self, pause_s: float) -> None:
+        """Now, and where that fails again later: the machine may have no process to give for a while."""
+        assert self._loop is not None
+        try:
             self._spawner.restart()
-            self._loop.add_reader(self._spawner.fd, self._take_starts)
-            self._on_change("")
+        except OSError as error:
+            log.error("no spawner can be started: %s: trying again in %g s", error, pause_s)
+            longer = min(2 * pause_s, MOST_RESTART_S)
+            self._restarting = self._loop.call_later(pause_s, lambda: self._replace_spawner(longer))
+            return
+        self._listen_to_spawner()
+        self._on_loss()
 
     # before the start
 

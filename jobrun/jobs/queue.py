@@ -11,7 +11,9 @@ import dataclasses
 from jobrun.model.errors import QueueFull
 
 MOST_QUEUED = 10_000
-"""Jobs that one user may have waiting: a bound on the memory that they take, about 30 MB."""
+"""Jobs that one user may have waiting: with what is kept of each, some 3 KB, a bound of 30 MB..."""
+MOST_BYTES = 64 << 20
+"""...and for all that their command lines take besides: one may have 1 MiB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -21,6 +23,8 @@ class Waiting:
     job_id: str
     user: str
     slots: int
+    size: int = 0
+    """Bytes of memory that its command line takes."""
 
 
 class Queue:
@@ -31,17 +35,19 @@ class Queue:
         self._taken: dict[str, int] = {}
         self._free = slots if slots is not None else 0
         self._lines: dict[str, collections.deque[Waiting]] = {}
+        self._bytes: collections.Counter[str] = collections.Counter()
         self._turns: collections.deque[str] = collections.deque()
         """Users with somebody in their line; the first has the turn."""
 
     def admit(self, job: Waiting) -> bool:
         """True: it has its slots and starts now. False: it waits. Raises QueueFull."""
-        line = self._lines.get(job.user)
-        if line is not None and len(line) >= MOST_QUEUED:
-            raise QueueFull(f"{MOST_QUEUED} jobs of {job.user} wait already: let some start first")
         if not self._turns and self._fits(job.slots):
             self._take(job)
             return True
+        if len(self._lines.get(job.user, ())) >= MOST_QUEUED:
+            raise QueueFull(f"{MOST_QUEUED} jobs of {job.user} wait already: let some start first")
+        if self._bytes[job.user] + job.size > MOST_BYTES:
+            raise QueueFull(f"too long are the command lines of {job.user} that wait: let some start first")
         self._append(job)
         return False
 
@@ -56,6 +62,7 @@ class Queue:
     def put_back(self, job: Waiting) -> None:
         """A job that was chosen but could not be started: it has the next turn again."""
         self.give_back(job.job_id)
+        self._bytes[job.user] += job.size
         line = self._lines.get(job.user)
         if line is None:
             self._lines[job.user] = collections.deque([job])
@@ -73,6 +80,7 @@ class Queue:
         if not self._fits(line[0].slots):
             return None
         job = line.popleft()
+        self._left(job)
         self._turns.popleft()
         if line:
             self._turns.append(user)
@@ -91,6 +99,7 @@ class Queue:
         for place, job in enumerate(line):
             if job.job_id == job_id:
                 del line[place]
+                self._left(job)
                 if not line:
                     del self._lines[user]
                     self._turns.remove(user)
@@ -135,7 +144,13 @@ class Queue:
             self._taken[job.job_id] = job.slots
             self._free -= job.slots
 
+    def _left(self, job: Waiting) -> None:
+        self._bytes[job.user] -= job.size
+        if not self._bytes[job.user]:
+            del self._bytes[job.user]
+
     def _append(self, job: Waiting) -> None:
+        self._bytes[job.user] += job.size
         line = self._lines.get(job.user)
         if line is None:
             self._lines[job.user] = collections.deque([job])

@@ -7,6 +7,7 @@ import logging
 from jobrun.jobs.dispatcher import Dispatcher, Tools
 from jobrun.jobs.ids import is_id
 from jobrun.jobs.live import LiveJob, Phase
+from jobrun.jobs.local_engine import LocalEngine, Verdict
 from jobrun.model.errors import JobDamaged
 from jobrun.model.lifecycle import State
 from jobrun.store.rows import StoredJob
@@ -45,14 +46,30 @@ def _restore_cpus(live: LiveJob, tools: Tools) -> None:
 
 
 def _remove_strays(dispatcher: Dispatcher, tools: Tools, files: set[str]) -> None:
-    """Files of jobs that were never put on record, or are removed; folders of jobs that are over;
-    secrets of jobs that do not wait."""
-    for job_id in filter(is_id, files - tools.store.ids()):
-        log.info("job %s is not on record: its file is removed", job_id)
+    """Files of jobs that were never put on record; folders of jobs that are over; secrets of jobs that do not wait.
+
+    Other files that are not on record stay: whoever moved a damaged record away has nothing but them."""
+    strays = {job_id: _judged(tools.engine, job_id) for job_id in filter(is_id, files - tools.store.ids())}
+    for job_id in (job_id for job_id, verdict in strays.items() if verdict is Verdict.READY):
+        log.info("job %s never was on record: its file is removed", job_id)
         tools.engine.remove(job_id)
+    kept = {job_id for job_id, verdict in strays.items() if verdict is not Verdict.READY}
+    if kept:
+        folder = tools.engine.log_path(min(kept)).parent
+        log.warning("%d files in %s are of jobs that are not on record: they stay", len(kept), folder)
     waiting = {live.id for live in dispatcher.live.values() if live.recorded is State.QUEUED}
     for job_id in filter(is_id, tools.engine.kept_ids() - waiting):
         tools.engine.drop_secrets(job_id)
     if tools.folders is not None:
-        for job_id in filter(is_id, tools.folders.job_ids() - dispatcher.live.keys()):
+        alive = {job_id for job_id in kept if strays[job_id] is Verdict.ALIVE}
+        for job_id in filter(is_id, tools.folders.job_ids() - dispatcher.live.keys() - alive):
             dispatcher.remove_folder(job_id)
+
+
+def _judged(engine: LocalEngine, job_id: str) -> Verdict | None:
+    """None: nobody can tell."""
+    try:
+        return engine.judge(job_id)
+    except (JobDamaged, OSError, ValueError, LookupError) as error:
+        log.error("job %s: %s", job_id, error)
+        return None

@@ -19,6 +19,8 @@ AT_ONCE = 20
 """Jobs removed before others get their turn: about 10 ms of the loop and the disk."""
 PAUSE_S = 0.1
 """After so many."""
+A_ROUND = 10_000
+"""Jobs of one user removed between two looks at all of them; it takes a minute or so."""
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +58,13 @@ async def retain_once(store: JobStore, forget: Callable[[str], Awaitable[bool]],
     """All that is beyond `bounds` now."""
     await store.forget_requests(now_ns)
     for user in store.finished_users():
-        while expired := await store.expired(user, bounds.keep(now_ns), AT_ONCE):
-            for job_id in expired:
-                await forget(job_id)
-            log.info("%d finished jobs of %s were removed: beyond what is kept", len(expired), user)
+        expired = await store.expired(user, bounds.keep(now_ns), A_ROUND)
+        for first in range(0, len(expired), AT_ONCE):
+            for job_id in expired[first : first + AT_ONCE]:
+                try:
+                    await forget(job_id)
+                except OSError as error:  # one file that can not go keeps no other
+                    log.error("job %s could not be removed: %s", job_id, error)
             await asyncio.sleep(PAUSE_S)
+        if expired:
+            log.info("%d finished jobs of %s were removed: beyond what is kept", len(expired), user)

@@ -25,7 +25,6 @@ from jobrun.model.errors import (
     RequestIdRemoved,
     RequestIdReused,
     ShuttingDown,
-    StorageFull,
 )
 from jobrun.model.job import Job, JobSpec, Secrets
 from jobrun.model.job_filter import JobFilter
@@ -59,23 +58,18 @@ class JobService:
         self._jobs = Dispatcher(tools, self._tasks)
         self._views = Views(tools.engine, tools.queue)
         self._under_way: dict[tuple[str, str], _UnderWay] = {}
-        self._sweeping: asyncio.Task[None] | None = None
         self._closing = False
 
     def open(self) -> None:
         """Take over what an earlier server left, then hear of changes, then look at all."""
         recover(self._jobs, self._tools)
-        loop = asyncio.get_running_loop()
-        self._engine.attach(loop, self._jobs.changed, self._jobs.started)
+        hints = self._jobs.changed, self._jobs.started, self._jobs.spawner_lost
+        self._engine.attach(asyncio.get_running_loop(), *hints)
         self._jobs.sweep(older_s=0)
-        self._sweeping = loop.create_task(self._sweep_for_ever())
 
     async def close(self) -> None:
         """Nothing new is taken; what is being written is finished. Jobs go on."""
         self._closing = True
-        if self._sweeping is not None:
-            self._sweeping.cancel()
-            await asyncio.wait([self._sweeping])
         await self._tasks.finish()
 
     @property
@@ -88,7 +82,8 @@ class JobService:
         """When the last unfinished job ended, by the loop's clock."""
         return self._jobs.idle_since
 
-    async def _sweep_for_ever(self) -> None:
+    async def sweep_for_ever(self) -> None:
+        """From `open` on: find what no hint told of. Whoever runs this ends the server where it fails."""
         while True:
             await asyncio.sleep(SWEEP_S)
             self._jobs.sweep()
@@ -137,7 +132,12 @@ class JobService:
         return live
 
     def _free_id(self) -> str:
-        while (job_id := new_id()) in self._jobs.live or self._store.exists(job_id):
+        """Not that of a file that is not on record either: see recovery."""
+        while (
+            (job_id := new_id()) in self._jobs.live
+            or self._store.exists(job_id)
+            or self._engine.log_path(job_id).exists()
+        ):
             continue
         return job_id
 
@@ -169,10 +169,10 @@ class JobService:
             with self._wakeups.of(job_id) as news:
                 while seen[:1] != (State.FINISHED,):
                     news.clear()
-                    job = self._views.of(live, usage=True)
-                    now = (job.state, job.ahead, job.stopping_since_ns)
-                    if now != seen and not (seen and live.phase is Phase.ENDING):  # then its end comes at once
-                        seen = now
+                    is_new = _watched_of(self._views.of(live)) != seen
+                    if is_new and not (seen and live.phase is Phase.ENDING):  # then its end comes at once
+                        job = self._views.of(live, usage=True)
+                        seen = _watched_of(job)
                         yield job
                     else:
                         await news.wait()
@@ -228,16 +228,10 @@ class JobService:
             raise JobNotFound
 
     async def forget(self, job_id: str) -> bool:
-        """Remove a finished job, whoever's it is: first from the record, then its file. False: there is none."""
-        try:
-            found = await self._store.remove(job_id, time.time_ns())
-        except StorageFull:
-            self._engine.remove(job_id)  # the record lacks just the room that this gives back
-            found = await self._store.remove(job_id, time.time_ns())
-        if not found:
-            return False
+        """Remove a finished job, whoever's it is. False: there is none. First its file: one that is not on record would
+        stay for ever, and a full disk has room for the record then."""
         self._engine.remove(job_id)
-        return True
+        return await self._store.remove(job_id, time.time_ns())
 
     # what they share
 
@@ -265,6 +259,10 @@ class JobService:
             while live.recorded is State.QUEUED and live.phase is not Phase.TOLD:
                 news.clear()
                 await news.wait()
+
+
+def _watched_of(job: Job) -> tuple[object, ...]:
+    return job.state, job.ahead, job.stopping_since_ns
 
 
 def _check_has_no_output(job: Job, start: Start) -> None:

@@ -14,6 +14,9 @@ from pathlib import Path
 ENVIRONMENT = {"LD_BIND_NOW": "1"}
 """ld.so(8): symbols are looked up once, and not by each of the processes that are forked. No job sees it."""
 
+MOST_MESSAGE = 256
+"""Bytes of an id."""
+
 
 class SpawnerProcess:
     """`data`: the data folder, absolute."""
@@ -22,10 +25,19 @@ class SpawnerProcess:
         self._data = data
         self._socket: socket.socket | None = None
         self._pid = 0
+        self.pidfd = -1
+        """Readable once the spawner has died. Its socket may stay open in a supervisor whose start hangs."""
+        self.open_files = 0
+        """Soft RLIMIT_NOFILE for a spawner that is started from now on; 0: as it is."""
+
+    @property
+    def is_connected(self) -> bool:
+        """There is one, as far as is known."""
+        return self._socket is not None
 
     @property
     def fd(self) -> int:
-        """Readable when a supervisor told something, or the spawner died."""
+        """Readable when a supervisor told something."""
         return self._connected().fileno()
 
     def start(self) -> None:
@@ -42,6 +54,7 @@ class SpawnerProcess:
             str(tree),
             str(its.fileno()),
             str(self._data),
+            str(self.open_files),
         ]
         null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1)]
         every = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
@@ -49,37 +62,41 @@ class SpawnerProcess:
             self._pid = os.posix_spawn(
                 sys.executable, argv, ENVIRONMENT, file_actions=null, setsid=True, setsigmask=[], setsigdef=every
             )
+        self.pidfd = os.pidfd_open(self._pid)
         self._socket = ours
 
     def send(self, job_id: str, attempt: int) -> None:
         """A hint that may get lost with the spawner: whoever judges the job sends another."""
+        if self._socket is None:
+            return
         try:
-            self._connected().send(f"{job_id} {attempt}".encode())
+            self._socket.send(f"{job_id} {attempt}".encode())
         except (BlockingIOError, BrokenPipeError, ConnectionResetError):
             return
 
-    def receive(self) -> list[str] | None:
-        """Ids of jobs that were just executed; None: the spawner is gone."""
+    def receive(self) -> list[str]:
+        """Ids of jobs that were just executed."""
         found = []
         try:
-            while message := self._connected().recv(256):
+            while message := self._connected().recv(MOST_MESSAGE):
                 found.append(message.decode())
-        except BlockingIOError:
+        except (BlockingIOError, ConnectionResetError):
             return found
-        except ConnectionResetError:
-            pass
-        return found or None
+        return found
 
     def restart(self) -> None:
         """In the place of one that died."""
         self.close()
-        os.waitpid(self._pid, 0)
+        if self._pid:
+            os.waitpid(self._pid, 0)
+            self._pid = 0
         self.start()
 
     def close(self) -> None:
         """The spawner ends once its last supervisor has."""
         if self._socket is not None:
             self._socket.close()
+            os.close(self.pidfd)
             self._socket = None
 
     def _connected(self) -> socket.socket:

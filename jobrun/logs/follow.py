@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import os
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -53,8 +54,9 @@ async def read_log(
 
     InvalidRequest for a cursor that is none; JobDamaged; FileNotFoundError where the job has no file yet."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    opening = asyncio.ensure_future(_open(fd, streams, start))
     try:
-        log = OpenLog(fd, streams, start)
+        log = await asyncio.shield(opening)
         if following is None:
             while (event := log.next()) is not None:
                 yield event
@@ -65,7 +67,28 @@ async def read_log(
     except layout.Damaged as error:
         raise JobDamaged(f"the file of job {job_id} is damaged: {error}") from error
     finally:
+        _close_behind(opening, fd)
+
+
+async def _open(fd: int, streams: frozenset[int], start: Start) -> OpenLog:
+    """To seek lines or a time may take a second in a big log: not in the loop's thread."""
+    if isinstance(start, Cursor):
+        return OpenLog(fd, streams, start)
+    return await asyncio.to_thread(OpenLog, fd, streams, start)
+
+
+def _close_behind(opening: asyncio.Task[OpenLog], fd: int) -> None:
+    """Close `fd`; where the call was cut while a thread reads from it, once that is done."""
+
+    def close(opening: asyncio.Task[OpenLog]) -> None:
         os.close(fd)
+        if not opening.cancelled():
+            opening.exception()  # whoever would be told is gone
+
+    if opening.done():
+        close(opening)
+    else:
+        opening.add_done_callback(close)
 
 
 async def _follow(log: OpenLog, waiter: Waiter, is_over: Callable[[], bool]) -> AsyncIterator[Batch | Gap]:

@@ -13,7 +13,9 @@ from jobrun.logs.watch import IN_MODIFY, IN_Q_OVERFLOW, Inotify
 class Waiter:
     """One wait for one job. Clear it, then look, then wait: so nothing that happens in between is missed."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, for_file: bool) -> None:
+        self.for_file = for_file
+        """Woken when the file grows, too."""
         self._event = asyncio.Event()
 
     def clear(self) -> None:
@@ -46,8 +48,8 @@ class Wakeups:
 
     @contextlib.contextmanager
     def of(self, job_id: str, path: Path | None = None) -> Iterator[Waiter]:
-        """A waiter for a job, and for its file where that exists already."""
-        waiter = Waiter()
+        """A waiter for a job's state, and with `path` for its file too, which exists."""
+        waiter = Waiter(for_file=path is not None)
         waiters = self._waiters.setdefault(job_id, set())
         waiters.add(waiter)
         try:
@@ -56,12 +58,13 @@ class Wakeups:
             yield waiter
         finally:
             waiters.discard(waiter)
+            if waiter.for_file and not any(other.for_file for other in waiters):
+                self._unwatch(job_id)
             if not waiters and self._waiters.get(job_id) is waiters:
                 del self._waiters[job_id]
-                self._unwatch(job_id)
 
     def wake(self, job_id: str) -> None:
-        """Something about this job changed."""
+        """Something about this job changed: for all who wait."""
         for waiter in self._waiters.get(job_id, ()):
             waiter.wake()
 
@@ -78,9 +81,15 @@ class Wakeups:
             del self._watches[watch]
             self._inotify.remove(watch)
 
+    def _grew(self, job_id: str) -> None:
+        """Often: whoever waits for its state alone sleeps on."""
+        for waiter in self._waiters.get(job_id, ()):
+            if waiter.for_file:
+                waiter.wake()
+
     def _take(self) -> None:
         for watch, mask, _ in self._inotify.read():
             if mask & IN_Q_OVERFLOW:
                 self.wake_all()
             elif watch in self._watches:
-                self.wake(self._watches[watch])
+                self._grew(self._watches[watch])

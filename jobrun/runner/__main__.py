@@ -1,4 +1,4 @@
-"""The spawner's own process: python -I -S .../__main__.py TREE SOCKET DATA."""
+"""The spawner's own process: python -I -S .../__main__.py TREE SOCKET DATA OPEN_FILES."""
 
 import sys
 
@@ -6,4 +6,4 @@ if __name__ == "__main__":
     sys.path.append(sys.argv[1])
     from jobrun.runner.spawner import main
 
-    main(int(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -23,8 +23,8 @@ STEP_LIMITS, STEP_CHDIR, STEP_EXEC = 2, 3, 4
 DEFAULT_PATH = b"/bin:/usr/bin"
 """Where a job has no PATH: what confstr(3) says of _CS_PATH, as execvp(3)."""
 
-OOM_SCORE = b"500"
-"""Of every job: when memory ends, the kernel takes these before supervisors and server."""
+OOM_SCORE = 500
+"""Of every job, at least: when memory ends, the kernel takes these before supervisors and server."""
 
 REPORT_FD = 3
 
@@ -55,6 +55,8 @@ def run(
         number, path = errno.EPERM, str(error.strerror).encode()
     except OSError as error:
         number = error.errno or errno.EIO
+    except MemoryError:  # its own limits leave no room for the arguments of execve(2)
+        number = errno.ENOMEM
     os.write(REPORT_FD, b"%d %d " % (step, number) + path)
     os._exit(127)
 
@@ -66,9 +68,7 @@ def _place_descriptors(streams: tuple[int, int, int], report: int, calls: Syscal
 
 
 def _limit(order: Order, mark: int) -> None:
-    fd = os.open("/proc/self/oom_score_adj", os.O_WRONLY | os.O_CLOEXEC)
-    os.write(fd, OOM_SCORE)
-    os.close(fd)
+    _offer_to_oom_killer()
     if order.cpus:
         os.sched_setaffinity(0, order.cpus)
     for limit in LIMITS:
@@ -81,6 +81,13 @@ def _limit(order: Order, mark: int) -> None:
     resource.setrlimit(RLIMIT_CORE, (0, 0))
     if mark:
         resource.setrlimit(resource.RLIMIT_RTTIME, (mark, mark))
+
+
+def _offer_to_oom_killer() -> None:
+    fd = os.open("/proc/self/oom_score_adj", os.O_RDWR | os.O_CLOEXEC)
+    if int(os.read(fd, 16)) < OOM_SCORE:
+        os.pwrite(fd, b"%d" % OOM_SCORE, 0)
+    os.close(fd)
 
 
 class _LimitRefused(OSError):

@@ -28,7 +28,7 @@ class Claim:
         """From here on the job is never dispatched again. None: what it needs is damaged, which is recorded."""
         try:
             order = Order(file.read_spec(self.fd, self.key), file.read_secrets(self.fd, self.key))
-        except layout.Damaged as error:
+        except (layout.Damaged, KeyError) as error:  # KeyError: of a release that knows another spec
             self.end_unstarted(ending.Verdict(ending.LOST, f"it could not be started: {error}"), {})
             return None
         slot = self.slot

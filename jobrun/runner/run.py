@@ -53,6 +53,19 @@ class Run:
 
     def start(self) -> tuple[int, int, bytes] | None:
         """Execute the first process. None: it runs; else step, errno and path of what failed."""
+        try:
+            report = self._fork()
+        except OSError as error:  # no descriptor, memory or process to be had
+            return child.STEP_EXEC, error.errno or 0, self._order.argv[0]
+        if report:
+            os.waitpid(self._pid, 0)
+            step, number, path = report.split(b" ", 2)
+            return int(step), int(number), path
+        self._note_start()
+        return None
+
+    def _fork(self) -> bytes:
+        """What the child has to report: nothing once it was executed."""
         report_read, report_write = os.pipe2(os.O_CLOEXEC)
         (out, out_write), (err, err_write) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
         stdin = self._open_stdin()
@@ -67,12 +80,7 @@ class Run:
         self._pump.add(err, frames.STDERR)
         report = b"".join(iter(lambda: os.read(report_read, 8192), b""))
         os.close(report_read)
-        if report:
-            os.waitpid(self._pid, 0)
-            step, number, path = report.split(b" ", 2)
-            return int(step), int(number), path
-        self._note_start()
-        return None
+        return report
 
     def _open_stdin(self) -> int:
         if not self._order.stdin:
@@ -198,6 +206,9 @@ class Run:
             return
         self._recorded = True
         verdict = self._verdict or ending.Verdict(ending.LOST, "its first process can not be killed")
+        if self._log.refusal:
+            lost = f"{self._log.lost} bytes of its output could not be kept: {os.strerror(self._log.refusal)}"
+            verdict = ending.Verdict(verdict.reason, f"{verdict.detail}; {lost}")
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         record = exit_record(verdict, self._claim.slot, self._log.offset)
         record.update(_outcome(self._status))

@@ -6,6 +6,7 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum
 import gc
 import os
+import resource
 import select
 
 from jobrun.runner import tree
@@ -18,8 +19,11 @@ MOST_MESSAGE = 256
 """Bytes of one dispatch: "ID ATTEMPT"."""
 
 
-def main(sock: int, data: str) -> None:
-    """Serve dispatches from a SOCK_SEQPACKET socket until its other end is closed and no child is left."""
+def main(sock: int, data: str, open_files: int) -> None:
+    """Serve dispatches from a SOCK_SEQPACKET socket until its other end is closed and no child is left. `open_files`:
+    the soft RLIMIT_NOFILE of jobs, 0: as it is."""
+    if open_files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     os.umask(0o077)
     os.set_inheritable(sock, False)  # noqa: FBT003  # its only form
     os.set_blocking(sock, False)
@@ -67,7 +71,11 @@ class Spawner:
         if not message:
             return False
         job_id, attempt = message.split()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:  # no process to be had now: the server sends it again
+            os.write(2, f"no supervisor for {job_id.decode()}: {error.strerror}\n".encode())
+            return True
         if pid == 0:
             self._become_supervisor(job_id.decode(), int(attempt))
         self._supervisors.add(pid)
@@ -105,7 +113,7 @@ class Spawner:
         """Children that are no supervisors: what killed ones left. They are ours to reap, so their pids are theirs."""
         for pid in tree.children("self"):
             if pid not in self._supervisors:
-                os.kill(pid, _signal.SIGKILL)
+                tree.send(pid, os.getpid(), _signal.SIGKILL)
 
     def _has_children(self) -> bool:
         return any(True for _ in tree.children("self"))

@@ -20,16 +20,16 @@ def children(pid: int | str) -> Iterator[int]:
     """Of all threads of a process: proc_pid_task(5). A read gives one page at most, so it goes on to the end."""
     try:
         threads = os.listdir(f"/proc/{pid}/task")
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:  # gone, or hidden: what can not be seen can not be ended either, and is no reason to stop
         return
     for thread in threads:
         try:
             fd = os.open(f"/proc/{pid}/task/{thread}/children", os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, ProcessLookupError):
+        except OSError:
             continue
         try:
             found = _read_whole(fd)
-        except ProcessLookupError:
+        except OSError:
             continue
         finally:
             os.close(fd)
@@ -60,11 +60,11 @@ def stat(pid: int) -> list[bytes] | None:
     """The fields of proc_pid_stat(5) behind the name: state is 0, ppid 1. None: no such process."""
     try:
         fd = os.open(f"/proc/{pid}/stat", os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:
         return None
     try:
         return os.read(fd, 4096).rpartition(b")")[2].split()
-    except ProcessLookupError:
+    except OSError:
         return None
     finally:
         os.close(fd)
@@ -74,13 +74,13 @@ def send(pid: int, parent: int, signal: int) -> None:
     """To a descendant, if it still is the one that was seen."""
     try:
         fd = os.pidfd_open(pid)
-    except (ProcessLookupError, OSError):
+    except OSError:
         return
     try:
         fields = stat(pid)
         if fields is not None and int(fields[1]) in (parent, os.getpid()):
             _signal.pidfd_send_signal(fd, signal)
-    except (ProcessLookupError, PermissionError):
+    except OSError:
         return  # gone, or under another uid: told as a survivor if it stays
     finally:
         os.close(fd)
@@ -146,11 +146,11 @@ def _add_cpu(found: Sample, fields: list[bytes] | None, *, own: bool) -> None:
 def _memory(pid: int) -> tuple[int, str]:
     try:
         fd = os.open(f"/proc/{pid}/status", os.O_RDONLY | os.O_CLOEXEC)
-    except (FileNotFoundError, ProcessLookupError):
+    except OSError:
         return 0, ""
     try:
         lines = os.read(fd, 8192).split(b"\n")
-    except ProcessLookupError:
+    except OSError:
         return 0, ""
     finally:
         os.close(fd)

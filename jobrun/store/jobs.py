@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jobrun.model.errors import StoreError
 from jobrun.model.job import End, Job, Usage
 from jobrun.model.job_filter import JobFilter
 from jobrun.model.lifecycle import Event, State, advance
@@ -19,6 +21,8 @@ from jobrun.store.writer import Writer
 
 SCAN = 2000
 """Jobs that one list looks at: what it costs others, about 5 ms, stays the same however many there are."""
+PAGE_CHARACTERS = 2 << 20
+"""Of specs on one page: one may have 1 MiB, and an answer must stay below 4."""
 FIRST_SEQ = (1 << 63) - 1
 """Above every place in the order of creation."""
 REMEMBER_NS = 30 * 86_400 * 10**9
@@ -78,6 +82,10 @@ class JobStore:
         await self._writer.close()
         self._db.close()
 
+    async def failed(self) -> StoreError:
+        """Returns once nothing can be written any more; else never."""
+        return await asyncio.shield(self._writer.failure)
+
     # writes
 
     async def add(self, job: Job, request: Request | None) -> int:
@@ -104,12 +112,16 @@ class JobStore:
         """Of jobs that were removed long ago."""
         await self._writer.run(lambda db: db.execute(statements.FORGET_REQUESTS, (now_ns - REMEMBER_NS,)).rowcount)
 
-    async def expired(self, user: str, keep: Keep, page: int) -> list[str]:
-        """Ids of finished jobs that go, oldest first. In the writer's thread, as it looks at all of them."""
-        asked = {"user": user, "page": page, **dataclasses.asdict(keep)}
-        return await self._writer.run(lambda db: [row[0] for row in db.execute(statements.EXPIRED, asked)])
-
     # reads
+
+    async def expired(self, user: str, keep: Keep, most: int) -> list[str]:
+        """Ids of finished jobs that go, oldest first. In a thread of its own, as it looks at all of them."""
+        asked = {"user": user, "most_ids": most, **dataclasses.asdict(keep)}
+        return await asyncio.to_thread(self._expired, asked)
+
+    def _expired(self, asked: dict[str, Any]) -> list[str]:
+        with explained(self._path), contextlib.closing(open_for_reading(self._path)) as db:
+            return [row[0] for row in db.execute(statements.EXPIRED, asked)]
 
     def job(self, job_id: str) -> StoredJob | None:
         """The job of that id."""
@@ -143,11 +155,22 @@ class JobStore:
 
         RUNNING is no state on record: ask for STARTING, and look."""
         scan, asked = _scan(wanted), _asked(wanted, page, FIRST_SEQ if before is None else before)
-        jobs = [rows.job_of(row) for row in self._rows(statements.LISTS[scan], asked)]
-        if len(jobs) == page:
+        jobs, is_full = self._listed(scan, asked, page)
+        if is_full:
             return Page(jobs, jobs[-1].seq)
         count, last = self._one(statements.SCAN_ENDS[scan], asked)
         return Page(jobs, last if count == SCAN else None)
+
+    def _listed(self, scan: str, asked: dict[str, Any], page: int) -> tuple[list[StoredJob], bool]:
+        """Row by row, so that no more than a page is ever in memory. True: the page is full."""
+        jobs, size = [], 0
+        with explained(self._path), contextlib.closing(self._db.execute(statements.LISTS[scan], asked)) as found:
+            for row in found:
+                jobs.append(rows.job_of(row))
+                size += len(row[rows.SPEC])
+                if len(jobs) == page or size >= PAGE_CHARACTERS:
+                    return jobs, True
+        return jobs, False
 
     def finished_users(self) -> list[str]:
         """Who has finished jobs."""

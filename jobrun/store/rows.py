@@ -13,6 +13,10 @@ _USED = tuple(field.name for field in dataclasses.fields(Usage))
 """The last columns, in their order."""
 
 
+SPEC = 6
+"""Which column has the spec's text."""
+
+
 @dataclasses.dataclass(frozen=True)
 class StoredJob:
     """A job on record, and its place in the order of creation."""

@@ -59,8 +59,9 @@ _FITS = """
     AND created_ns >= :created_from
     AND (:created_before = 0 OR created_ns < :created_before)
 """
+# By IN, so that no row is sorted: each comes when it is asked for.
 LISTS: Final = {
-    name: f"SELECT {JOB_COLUMNS} FROM (SELECT * {scan} ORDER BY seq DESC LIMIT :scan) WHERE {_FITS}"
+    name: f"SELECT {JOB_COLUMNS} FROM jobs WHERE seq IN (SELECT seq {scan} ORDER BY seq DESC LIMIT :scan) AND {_FITS}"
     " ORDER BY seq DESC LIMIT :page"
     for name, scan in SCANS.items()
 }
@@ -80,5 +81,5 @@ EXPIRED: Final = """
         WINDOW newest AS (ORDER BY finished_ns DESC, seq DESC)
     )
     WHERE finished_ns < :oldest_ns OR place > :most OR bytes > :most_bytes
-    ORDER BY finished_ns LIMIT :page
+    ORDER BY finished_ns LIMIT :most_ids
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
 import queue
 import sqlite3
 import threading
@@ -11,9 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from jobrun.model.errors import StoreError
 from jobrun.store.database import translated
 
 T = TypeVar("T")
+
+log = logging.getLogger(__name__)
 
 WAITING = 1024
 """Operations that may wait; more wait in their own calls. At 2,000 a second that is half a second of work."""
@@ -36,6 +40,8 @@ class Writer:
         self._db, self._path, self._loop = db, path, loop
         self._orders: queue.SimpleQueue[_Order[Any] | None] = queue.SimpleQueue()
         self._room = asyncio.Semaphore(WAITING)
+        self.failure: asyncio.Future[StoreError] = loop.create_future()
+        """Done once the thread died: nothing is written any more."""
         self._thread = threading.Thread(target=self._work, name="store")
         self._thread.start()
 
@@ -44,6 +50,8 @@ class Writer:
 
         Raises StorageFull, StoreError, and what the operation raises: then it has changed nothing."""
         async with self._room:
+            if self.failure.done():
+                raise self.failure.result()
             order: _Order[T] = _Order(operation, self._loop.create_future())
             self._orders.put(order)
             return await order.answer
@@ -55,17 +63,37 @@ class Writer:
         self._db.close()
 
     def _work(self) -> None:
+        batch: list[_Order[Any]] = []
+        try:
+            self._serve(batch)
+        except BaseException as error:
+            log.critical("%s is not written any more", self._path, exc_info=error)
+            self._loop.call_soon_threadsafe(self._fail, batch)
+
+    def _serve(self, batch: list[_Order[Any]]) -> None:
+        """`batch`: where those are that are being written."""
         while (order := self._orders.get()) is not None:
-            batch, ends = [order], False
+            batch[:], ends = [order], False
             while len(batch) < BATCH and not self._orders.empty() and not ends:
                 if (another := self._orders.get()) is None:
                     ends = True
                 else:
                     batch.append(another)
             self._commit(batch)
-            self._loop.call_soon_threadsafe(_answer, batch)
+            self._loop.call_soon_threadsafe(_answer, batch.copy())
             if ends:
                 return
+
+    def _fail(self, batch: list[_Order[Any]]) -> None:
+        """In the loop's thread, so that no order slips in between."""
+        failure = StoreError(f"{self._path} can not be written any more: start the server again")
+        self.failure.set_result(failure)
+        while not self._orders.empty():
+            if (order := self._orders.get()) is not None:
+                batch.append(order)
+        for order in batch:
+            order.error = failure
+        _answer(batch)
 
     def _commit(self, batch: list[_Order[Any]]) -> None:
         """All that succeed alone, in one transaction; where that as a whole fails, nothing of it happened."""
@@ -100,7 +128,7 @@ class Writer:
 
 def _answer(batch: list[_Order[Any]]) -> None:
     for order in batch:
-        if order.answer.cancelled():
+        if order.answer.done():  # cancelled, or answered before the thread died
             continue
         if order.error is not None:
             order.answer.set_exception(order.error)

@@ -71,12 +71,15 @@ class Server:
 
     def start(self, *argv: str, request_id: str = "", **spec: object) -> job_pb2.Job:
         """Start a job that finds its program in the usual places."""
+        return self.jobs.Start(self.request(*argv, request_id=request_id, **spec), timeout=WITHIN_S).job
+
+    def request(self, *argv: str, request_id: str = "", **spec: object) -> job_service_pb2.StartRequest:
+        """What starts it."""
         spec.setdefault("env", {"PATH": b"/usr/bin:/bin"})
         if not any(option.startswith("slots=") for option in self._options):
             spec.setdefault("cwd", "/")
         asked = job_pb2.JobSpec(argv=argv, **spec)  # type: ignore[arg-type]  # by the field's name
-        request = job_service_pb2.StartRequest(spec=asked, request_id=request_id)
-        return self.jobs.Start(request, timeout=WITHIN_S).job
+        return job_service_pb2.StartRequest(spec=asked, request_id=request_id)
 
     def finished(self, job_id: str) -> job_pb2.Job:
         """The job, once it has finished."""

@@ -84,6 +84,15 @@ def test_a_wish_that_is_not_understood_is_refused(private: Server, message: byte
     assert (answer.code, answer.fields) == (grpc.StatusCode.INVALID_ARGUMENT, [place])
 
 
+@pytest.mark.parametrize("method", ["GetStatus", "Stop", "Remove", "List", "Watch", "Logs"])
+def test_no_request_is_understood_in_part(private: Server, method: str) -> None:
+    """A stop that a newer client wants otherwise would happen as the older server likes."""
+    stream = method in ("Watch", "Logs")
+    made = private.channel.unary_stream if stream else private.channel.unary_unary
+    answer = refused(made(f"/jobrun.v1.JobService/{method}"), b"\xa0\x06\x01")
+    assert (answer.code, answer.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["#100"])
+
+
 def test_bytes_that_are_no_text_are_refused(private: Server) -> None:
     """INTERNAL would send the user to the server's log for his own typing error."""
     method: Any = private.channel.unary_unary("/jobrun.v1.JobService/Start")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -247,3 +248,12 @@ def test_output_and_exit_are_in_cli_only() -> None:
         and ast.unparse(node.func) in ("print", "sys.exit", "exit")
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_the_map_names_what_is_there() -> None:
+    """A newcomer would look for files that were renamed long ago."""
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    named = set(re.findall(r"`((?:[a-z_]+/)+[a-z_]+\.(?:py|proto))", text))
+    assert named
+    missing = {name for name in named if not any((ROOT / base / name).exists() for base in ("", "jobrun"))}
+    assert not missing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import resource
 import select
@@ -83,7 +84,9 @@ async def machine(data: Path) -> AsyncIterator[Machine]:
     """An engine at work."""
     made = Machine(data)
     made.engine.start()
-    made.engine.attach(asyncio.get_running_loop(), made.news.put_nowait, made.news.put_nowait)
+    made.engine.attach(
+        asyncio.get_running_loop(), made.news.put_nowait, made.news.put_nowait, lambda: made.news.put_nowait("")
+    )
     try:
         yield made
     finally:
@@ -295,3 +298,31 @@ def test_the_exit_record_survives_a_full_disk(tmp_path: Path) -> None:
     """A job's file has room for its end from the beginning."""
     file.create(str(tmp_path / "job"), 1, {b"argv": []}, b"")
     assert (tmp_path / "job").stat().st_blocks * 512 >= layout.FRAMES_AT
+
+
+def test_limits_that_leave_no_room_for_an_exec_are_told(tmp_path: Path) -> None:
+    """A job that its own limits keep from starting is START_FAILED with the errno, and no word of ours is in its log."""
+
+    async def body(one: Machine) -> None:
+        one.start("a", "true", *["x" * 100_000] * 9, limits={"memory_bytes": 1})
+        seen = await one.ended("a")
+        assert seen.end is not None
+        assert (seen.end.reason, seen.end.exit_code) == (EndReason.START_FAILED, None)
+        assert seen.end.start_failure is not None
+        assert seen.end.start_failure.errno == errno.ENOMEM
+
+    converse(tmp_path, body)
+
+
+def test_a_stop_by_a_long_name_is_a_stop(tmp_path: Path) -> None:
+    """A user of the operating system with a long name in another script can stop his job."""
+
+    async def body(one: Machine) -> None:
+        one.start("a", "sleep", "300")
+        await one.running("a")
+        one.engine.stop("a", StopOrder(signal=15, grace_ns=10**9, by="ж" * 17))
+        seen = await one.ended("a")
+        assert seen.end is not None
+        assert (seen.end.reason, seen.end.stopped_by[:16]) == (EndReason.STOPPED, "ж" * 16)
+
+    converse(tmp_path, body)

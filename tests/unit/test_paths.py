@@ -7,15 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from jobrun.cli.options import parse_words
+from jobrun.cli.server import COMMANDS, build_settings
 from jobrun.config.environment import Environment, parse_block
 from jobrun.config.paths import (
     FolderRefused,
     file_system,
     make_private_folder,
+    private_build,
     private_data,
     private_place,
     server_data,
 )
+from jobrun.version import BUILD, VERSION
 
 
 def env(**variables: str) -> Environment:
@@ -72,6 +76,23 @@ def test_each_home_has_its_own_server(tmp_path: Path) -> None:
     assert len({place.data for place in places}) == 4
     assert len({place.socket for place in places}) == 4
     assert places[0].data == str(tmp_path / "a/.local/state/jobrun/private")
+
+
+@pytest.mark.parametrize(
+    ("version", "build", "name"),
+    [("1.2.0", "abc", ""), ("1.2.0.dev0", "abc", "abc"), ("1.2.0.dev0", "", "source")],
+)
+def test_releases_alone_share_a_private_server(version: str, build: str, name: str) -> None:
+    """A program that is being worked on would change the data of the one that is in use."""
+    assert private_build(version, build) == name
+
+
+def test_the_private_server_by_hand_is_the_clients(tmp_path: Path) -> None:
+    """`server --private` from source would write the data of the releases."""
+    home = env(HOME=str(tmp_path))
+    settings = build_settings(parse_words("server", COMMANDS[0].options, ["--private"]), home)
+    place = private_place(home, private_build(VERSION, BUILD))
+    assert (str(settings.data), str(settings.socket)) == (place.data, place.socket)
 
 
 def test_the_socket_lies_in_the_runtime_folder(tmp_path: Path) -> None:

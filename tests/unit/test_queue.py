@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobrun.jobs.queue import MOST_QUEUED, Queue, Waiting
+from jobrun.jobs.queue import MOST_BYTES, MOST_QUEUED, Queue, Waiting
 from jobrun.model.errors import QueueFull
 
 USERS = ("ann", "bob", "eve")
@@ -64,6 +64,25 @@ def test_a_job_that_could_not_be_started_keeps_its_turn() -> None:
     assert names(queue) == ["b"]
     queue.give_back("b")
     assert names(queue) == ["c"]
+
+
+def test_a_queue_has_an_end_in_bytes() -> None:
+    """A thousand jobs with command lines of a MB would fill the server's memory; one that starts takes none of it."""
+    queue = Queue(1)
+    queue.admit(Waiting("runs", "ann", 1, MOST_BYTES))
+    half = MOST_BYTES // 2
+    queue.admit(Waiting("a", "ann", 1, half))
+    queue.admit(Waiting("b", "ann", 1, half))
+    with pytest.raises(QueueFull):
+        queue.admit(Waiting("c", "ann", 1, 1))
+    queue.admit(Waiting("d", "bob", 1, half))
+    queue.withdraw("a", "ann")
+    queue.admit(Waiting("c", "ann", 1, half))
+    queue.give_back("runs")
+    (chosen,) = names(queue)
+    queue.put_back(Waiting(chosen, "ann", 1, half))
+    with pytest.raises(QueueFull):
+        queue.admit(Waiting("e", "ann", 1, 1))
 
 
 def test_a_queue_has_an_end() -> None:

@@ -32,6 +32,7 @@ class Cutting:
         self._cut_after, self._code = cut_after, code
         self.asked: list[int] = []
         self.starts: list[str] = []
+        self.removes = 0
 
     def logs(self, request: wire.LogsRequest, context: grpc.ServicerContext) -> Iterator[wire.LogsResponse]:
         self.asked.append(request.cursor)
@@ -49,6 +50,13 @@ class Cutting:
             context.abort(self._code, "cut")
         return wire.StartResponse(job=job_pb2.Job(id="x"))
 
+    def remove(self, request: wire.RemoveRequest, context: grpc.ServicerContext) -> wire.RemoveResponse:
+        self.removes += 1
+        if self.removes <= self._cut_after:
+            context.abort(self._code, "the job is removed, and the answer lost")
+        context.abort(grpc.StatusCode.NOT_FOUND, "no such job")
+        raise AssertionError("abort raises")
+
 
 def finished() -> job_pb2.Job:
     """A job that went well."""
@@ -64,6 +72,9 @@ def serve(path: Path, servicer: Cutting) -> grpc.Server:
         ),
         "Start": grpc.unary_unary_rpc_method_handler(
             servicer.start, wire.StartRequest.FromString, wire.StartResponse.SerializeToString
+        ),
+        "Remove": grpc.unary_unary_rpc_method_handler(
+            servicer.remove, wire.RemoveRequest.FromString, wire.RemoveResponse.SerializeToString
         ),
     }
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("jobrun.v1.JobService", handlers),))
@@ -122,6 +133,19 @@ def test_a_start_is_sent_again_with_the_same_request_id(socket: Path) -> None:
     assert calls_to(socket).start(wire.StartRequest(request_id="once")).id == "x"
     server.stop(None).wait()
     assert servicer.starts == ["once"] * 3
+
+
+@pytest.mark.parametrize("lost_answers", [0, 1])
+def test_a_job_that_the_first_try_removed_is_removed(socket: Path, lost_answers: int) -> None:
+    """`rm` would say that there is no such job, of the job that it has just removed."""
+    server = serve(socket, Cutting(lost_answers, grpc.StatusCode.UNAVAILABLE))
+    calls = calls_to(socket)
+    if lost_answers:
+        calls.remove("x")
+    else:
+        with pytest.raises(NoSuchJob):
+            calls.remove("x")
+    server.stop(None).wait()
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from jobrun.model.job import End, Job, JobSpec, StartFailure, Usage
 from jobrun.model.job_filter import JobFilter
 from jobrun.model.lifecycle import EndReason, IllegalTransition, StartStep, State
 from jobrun.store import jobs as store_jobs
-from jobrun.store import schema, spec_text
+from jobrun.store import schema, spec_text, statements
 from jobrun.store.database import open_for_writing
 from jobrun.store.jobs import IdTaken, JobStore, Keep, Request, StateChanged
 from jobrun.store.writer import Writer
@@ -237,6 +237,56 @@ def test_a_filtered_list_reaches_the_end(tmp_path: Path, monkeypatch: pytest.Mon
         assert pages == 5
 
     with_store(tmp_path, use)
+
+
+def test_a_page_has_an_end_in_bytes(tmp_path: Path) -> None:
+    """A list of jobs with long command lines would take a GB of the server's memory, and stop it for seconds."""
+    long = dataclasses.replace(SPEC, argv=("x" * (store_jobs.PAGE_CHARACTERS // 2),))
+
+    async def use(store: JobStore) -> None:
+        for number in range(5):
+            await store.add(job(f"{number:08}", spec=long), None)
+        pages: list[list[int]] = []
+        before: int | None = None
+        while not pages or before is not None:
+            page = store.find(JobFilter(user="ann", states=EVERY), 1000, before)
+            pages.append([one.seq for one in page.jobs])
+            before = page.more_before
+        assert pages == [[5, 4], [3, 2], [1]]
+
+    with_store(tmp_path, use)
+
+
+def test_a_list_sorts_no_rows(tmp_path: Path) -> None:
+    """SQLite would copy 2,000 command lines to sort them, before the first one of a page is seen."""
+    db = open_for_writing(tmp_path / "jobs.db")
+    for scan, statement in statements.LISTS.items():
+        names = ("user", "before", "scan", "page", "prefix", "prefix_end", "name", "states", "reasons")
+        asked = dict.fromkeys((*names, "created_from", "created_before"), 1)
+        plan = [(row[1], row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", asked)]
+        assert [step for parent, step in plan if not parent and "TEMP B-TREE" in step] == [], scan
+    db.close()
+
+
+def test_a_writer_that_dies_is_told_to_all(tmp_path: Path) -> None:
+    """Every later start and every end of a job would wait for ever, without a word."""
+    path = tmp_path / "jobs.db"
+
+    def stuck(db: sqlite3.Connection) -> None:
+        deny = {True: sqlite3.SQLITE_DENY, False: sqlite3.SQLITE_OK}
+        db.set_authorizer(lambda _action, what, *_: deny[what == "ROLLBACK"])
+        raise ValueError("and its rollback fails too")
+
+    async def use() -> None:
+        writer = Writer(open_for_writing(path), path, asyncio.get_running_loop())
+        first = await asyncio.wait_for(asyncio.gather(writer.run(stuck), return_exceptions=True), 30)
+        waiting = [writer.run(lambda db: db.execute("DELETE FROM meta").rowcount) for _ in range(3)]
+        later = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 30)
+        assert [type(error) for error in (*first, *later)] == [StoreError] * 4
+        assert writer.failure.done()
+        await writer.close()
+
+    asyncio.run(use())
 
 
 def test_lists_keep_users_apart(tmp_path: Path) -> None:
