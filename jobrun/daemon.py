@@ -16,8 +16,9 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from jobrun.config.server_settings import ServerSettings
+from jobrun.files.data_folder import DataFolder
 from jobrun.files.data_lock import DataLock
-from jobrun.jobs.local_engine import DataFolder, LocalEngine
+from jobrun.jobs.local_engine import LocalEngine
 from jobrun.model.errors import JobrunError
 
 if TYPE_CHECKING:

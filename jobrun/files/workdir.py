@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 
+from jobrun.files.data_folder import storage_error
+
 TEMPORARY = ".tmp"
 """TMPDIR, in the folder: so it goes with it."""
 
@@ -17,11 +19,14 @@ class WorkFolders:
         self._root = root
 
     def create(self, job_id: str) -> Path:
-        """An empty one, in the place of a leftover. OSError."""
+        """An empty one, in the place of a leftover. StorageFull, OSError."""
         folder = self._root / job_id
         self.remove(job_id)
-        folder.mkdir(mode=0o700)
-        (folder / TEMPORARY).mkdir(mode=0o700)
+        try:
+            folder.mkdir(mode=0o700)
+            (folder / TEMPORARY).mkdir(mode=0o700)
+        except OSError as error:
+            raise storage_error(error) from error
         return folder
 
     def remove(self, job_id: str) -> None:

@@ -19,7 +19,8 @@ from jobrun.jobs.cpus import Cpus
 from jobrun.jobs.job_order import order_for
 from jobrun.jobs.kept_tasks import KeptTasks
 from jobrun.jobs.live import LiveJob, Phase
-from jobrun.jobs.local_engine import LocalEngine, StopOrder, Verdict
+from jobrun.jobs.local_engine import LocalEngine
+from jobrun.jobs.orders import StopOrder, Verdict
 from jobrun.jobs.queue import Queue
 from jobrun.logs.wakeups import Wakeups
 from jobrun.model.errors import JobDamaged, JobrunError, StorageFull, StoreError

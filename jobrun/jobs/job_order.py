@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from jobrun.files.workdir import TEMPORARY
-from jobrun.jobs.local_engine import Order
+from jobrun.jobs.orders import Order
 from jobrun.model.job import Job
 
 PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -6,22 +6,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
-import enum
-import errno
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jobrun.files.data_folder import DataFolder, storage_error
 from jobrun.jobfile import file, layout, lock
 from jobrun.jobs import job_records
+from jobrun.jobs.orders import Observation, Order, StopOrder, Verdict
 from jobrun.jobs.spawner_process import SpawnerProcess
 from jobrun.logs.watch import IN_CLOSE_WRITE, IN_Q_OVERFLOW, Inotify
-from jobrun.model.errors import JobDamaged, StorageFull, TooManyStops
-from jobrun.model.job import End, JobSpec, Secrets, Usage
+from jobrun.model.errors import JobDamaged, TooManyStops
+from jobrun.model.job import Secrets
 from jobrun.model.lifecycle import State
 
 if TYPE_CHECKING:
@@ -32,71 +31,6 @@ RESTART_S, MOST_RESTART_S = 0.1, 10.0
 """Between two tries to start a spawner: the first, and at most."""
 
 log = logging.getLogger(__name__)
-
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
-
-
-@dataclasses.dataclass(frozen=True)
-class DataFolder:
-    """Where things lie in a server's data folder."""
-
-    path: Path
-
-    @property
-    def jobs(self) -> Path:
-        """One file a job."""
-        return self.path / "jobs"
-
-    @property
-    def secrets(self) -> Path:
-        """One file a job that has not started: its environment, its stdin."""
-        return self.path / "secrets"
-
-    @property
-    def work(self) -> Path:
-        """One folder a job, where jobs get fresh ones."""
-        return self.path / "work"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Order:
-    """What a supervisor is told, but for the secrets. `work_dir`: the job's fresh folder, "" where it has none."""
-
-    spec: JobSpec
-    user: str
-    env_base: Mapping[str, bytes]
-    work_dir: str
-    cpuset: tuple[int, ...]
-    created_ns: int
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class StopOrder:
-    """`signal` 0: none, it only joins a stop that is under way."""
-
-    signal: int
-    grace_ns: int
-    by: str
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Observation:
-    """What a job's file says now."""
-
-    state: State
-    started_ns: int = 0
-    pid: int = 0
-    stopping_since_ns: int = 0
-    usage: Usage | None = None
-    end: End | None = None
-
-
-class Verdict(enum.Enum):
-    """What a judge finds."""
-
-    ALIVE = "a supervisor holds the file's lock"
-    READY = "no supervisor has claimed it"
-    ENDED = "its end is on record"
 
 
 class LocalEngine:
@@ -196,7 +130,7 @@ class LocalEngine:
         try:
             file.create(self._path(job_id), order.created_ns, _spec(job_id, order), packed)
         except OSError as error:
-            raise _storage_error(error) from error
+            raise storage_error(error) from error
 
     def _kept_secrets(self, job_id: str) -> bytes:
         try:
@@ -214,7 +148,7 @@ class LocalEngine:
                 os.fdatasync(fd)
         except OSError as error:
             self.drop_secrets(job_id)
-            raise _storage_error(error) from error
+            raise storage_error(error) from error
 
     def drop_secrets(self, job_id: str) -> None:
         """Of a job that has its file, or will not start."""
@@ -358,9 +292,3 @@ def _packed(secrets: Secrets) -> bytes:
 def _unlink(path: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(path)
-
-
-def _storage_error(error: OSError) -> Exception:
-    if error.errno in NO_ROOM:
-        return StorageFull("the data folder's file system is full: free some room there, or remove jobs")
-    return error

@@ -7,7 +7,8 @@ import logging
 from jobrun.jobs.dispatcher import Dispatcher, Tools
 from jobrun.jobs.ids import is_id
 from jobrun.jobs.live import LiveJob, Phase
-from jobrun.jobs.local_engine import LocalEngine, Verdict
+from jobrun.jobs.local_engine import LocalEngine
+from jobrun.jobs.orders import Verdict
 from jobrun.model.errors import JobDamaged
 from jobrun.model.lifecycle import State
 from jobrun.store.rows import StoredJob

@@ -51,6 +51,8 @@ async def retain(store: JobStore, forget: Callable[[str], Awaitable[bool]], boun
             await retain_once(store, forget, bounds, time.time_ns())
         except (JobrunError, OSError) as error:
             log.error("old jobs could not be removed: %s", error)
+        except (ValueError, LookupError):  # a row that can not be read: told with where, and no reason to end a server
+            log.exception("old jobs could not be removed")
         await asyncio.sleep(EVERY_S)
 
 

@@ -90,10 +90,11 @@ def test_the_queue_outlives_the_server(two_slots: Server) -> None:
 
 def test_calls_that_wait_end_so_that_they_are_made_again(fresh: Server) -> None:
     """A client that follows would hang on a server that ends, or take its end for the job's."""
-    job = fresh.start("sleep", "300")
+    job = fresh.start("/bin/sh", "-c", "echo here; exec sleep 300")
     watch = fresh.jobs.Watch(WatchRequest(job_id=job.id), timeout=WITHIN_S)
     logs = fresh.jobs.Logs(LogsRequest(job_id=job.id, follow=True), timeout=WITHIN_S)
     next(watch)
+    next(logs)
     fresh.process.send_signal(signal.SIGTERM)
     for stream in (watch, logs):
         with pytest.raises(grpc.RpcError) as caught:

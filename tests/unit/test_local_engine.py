@@ -15,8 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from jobrun.files.data_folder import DataFolder
 from jobrun.jobfile import file, layout, lock
-from jobrun.jobs.local_engine import DataFolder, LocalEngine, Observation, Order, StopOrder, Verdict
+from jobrun.jobs.local_engine import LocalEngine
+from jobrun.jobs.orders import Observation, Order, StopOrder, Verdict
 from jobrun.logs.follow import Cursor, Following, read_log
 from jobrun.logs.wakeups import Wakeups
 from jobrun.model.job import JobSpec, Secrets
@@ -301,7 +303,7 @@ def test_the_exit_record_survives_a_full_disk(tmp_path: Path) -> None:
 
 
 def test_limits_that_leave_no_room_for_an_exec_are_told(tmp_path: Path) -> None:
-    """A job that its own limits keep from starting is START_FAILED with the errno, and no word of ours is in its log."""
+    """A job that its own limits keep from starting is START_FAILED with the errno; no word of ours is in its log."""
 
     async def body(one: Machine) -> None:
         one.start("a", "true", *["x" * 100_000] * 9, limits={"memory_bytes": 1})

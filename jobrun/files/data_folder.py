@@ -1,0 +1,40 @@
+"""Where things lie in a server's data folder, and what is said where it has no room."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+from pathlib import Path
+
+from jobrun.model.errors import StorageFull
+
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
+
+@dataclasses.dataclass(frozen=True)
+class DataFolder:
+    """One server's."""
+
+    path: Path
+
+    @property
+    def jobs(self) -> Path:
+        """One file a job."""
+        return self.path / "jobs"
+
+    @property
+    def secrets(self) -> Path:
+        """One file a job that has not started: its environment, its stdin."""
+        return self.path / "secrets"
+
+    @property
+    def work(self) -> Path:
+        """One folder a job, where jobs get fresh ones."""
+        return self.path / "work"
+
+
+def storage_error(error: OSError) -> Exception:
+    """StorageFull where it is that; else the error as it is."""
+    if error.errno in NO_ROOM:
+        return StorageFull("the data folder's file system is full: free some room there, or remove jobs")
+    return error
