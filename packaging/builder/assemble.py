@@ -13,8 +13,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from builder import pack
-from builder.environment import BUILD, RUNTIME_LOCK, BuildError, digest, make_venv, pip_install, say
-from builder.freshness import CODE, CODE_SUFFIXES, PACKAGING
+from builder.environment import (
+    BUILD,
+    CODE,
+    CODE_SUFFIXES,
+    PACKAGING,
+    RUNTIME_LOCK,
+    BuildError,
+    digest,
+    make_venv,
+    pip_install,
+    say,
+)
 
 # A third of the time of a better one, and one development build is unpacked once.
 _FAST_PRESET = 0

@@ -11,6 +11,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
+PACKAGING = ROOT / "packaging"
+CODE = ROOT / "jobrun"
+CODE_SUFFIXES = (".py",)
 VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 RUNTIME_LOCK = ROOT / "packaging" / "requirements.txt"

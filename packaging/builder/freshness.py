@@ -6,12 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from builder.environment import BUILD, ROOT, RUNTIME_LOCK, alone
+from builder.environment import BUILD, CODE, CODE_SUFFIXES, PACKAGING, ROOT, RUNTIME_LOCK, alone
 
 DIST = ROOT / "dist" / "jobrun"
-PACKAGING = ROOT / "packaging"
-CODE = ROOT / "jobrun"
-CODE_SUFFIXES = (".py", ".sql")
 _MARK = BUILD / "dist-of"
 
 
