@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc.aio
 
 from jobrun.api import page_token
-from jobrun.api.turns import Turns
+from jobrun.api.turns import Turns, to_its_end
 from jobrun.jobs.service import JobService
 from jobrun.logs.follow import Batch, Cursor, Gap, Since, Start, TailLines
 from jobrun.model.caller import Caller
@@ -60,7 +60,7 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
         first = True
         async with contextlib.aclosing(self._jobs.watch(self._identify(context), request.job_id)) as jobs:
             async for job in jobs:
-                await context.write(wire.WatchResponse(job=convert.job_to_wire(job, spec=first)))
+                await to_its_end(context.write(wire.WatchResponse(job=convert.job_to_wire(job, spec=first))))
                 first = False
 
     async def Logs(  # type: ignore[override]  # it writes to the context: in turns

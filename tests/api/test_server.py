@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import os
 import signal
 import socket
@@ -105,6 +106,22 @@ def test_calls_that_wait_end_so_that_they_are_made_again(fresh: Server) -> None:
     assert fresh.process.returncode == 0
     fresh.begin()
     assert fresh.stop(job.id).finished.reason == job_pb2.END_REASON_STOPPED
+
+
+def test_a_busy_stream_is_cut_as_well(fresh: Server) -> None:
+    """A write that is under way when the server ends would keep the call, and the server, for seconds."""
+    job = fresh.start("/bin/sh", "-c", "while :; do echo xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; done")
+    streams = [fresh.jobs.Logs(LogsRequest(job_id=job.id, follow=True), timeout=WITHIN_S) for _ in range(4)]
+    for stream in streams:
+        next(stream)
+    fresh.process.send_signal(signal.SIGTERM)
+    for stream in streams:
+        with pytest.raises(grpc.RpcError) as caught:
+            collections.deque(stream, maxlen=0)
+        assert "shutting down" in (caught.value.details() or ""), "it ran into gRPC's own deadline"
+    fresh.gone()
+    fresh.begin()
+    fresh.stop(job.id)
 
 
 def test_a_stop_goes_on_when_its_call_is_cut(fresh: Server) -> None:
