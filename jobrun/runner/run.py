@@ -13,7 +13,7 @@ from jobrun.jobfile.writer import LogWriter
 from jobrun.runner import child, ending, tree
 from jobrun.runner.pump import Pump
 from jobrun.runner.record import exit_record
-from jobrun.runner.watch import LimitWatch
+from jobrun.runner.watch import NEVER, LimitWatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from jobrun.runner.order import Order
     from jobrun.runner.syscalls import Syscalls
 
-NEVER = 1 << 62
-"""A deadline that does not come."""
 KILL_AGAIN_NS = 20_000_000
 """Between two looks for what a kill has missed; doubled each time, up to a second."""
 SURVIVORS_AFTER_NS = 10_000_000_000

@@ -18,6 +18,7 @@ PERIOD_NS = 50_000_000
 COST_SHARE = 20
 """A look may take one part in so many of the time: a large tree is looked at less often."""
 NEVER = 1 << 62
+"""A deadline that does not come, a limit that is not reached."""
 
 
 class Broken:
