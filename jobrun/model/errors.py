@@ -40,6 +40,114 @@ class NotAllowed(JobrunError):
     reason = "NOT_ALLOWED"
 
 
+class TokenMissing(JobrunError):
+    """The call came without a token, or with more than one."""
+
+    reason = "TOKEN_MISSING"
+
+
+class TokenInvalid(JobrunError):
+    """No token of this server: damaged, forged, of another server. Which of them is never said."""
+
+    reason = "TOKEN_INVALID"
+
+
+class TokenExpired(JobrunError):
+    """It was good; its time is over. A session goes on by its refresh token."""
+
+    reason = "TOKEN_EXPIRED"
+
+
+class SessionEnded(JobrunError):
+    """The session or machine token was ended: a logout, another password, a removed or disabled user."""
+
+    reason = "SESSION_ENDED"
+
+
+class LoginFailed(JobrunError):
+    """Unknown user, wrong password or disabled user: never told apart."""
+
+    reason = "LOGIN_FAILED"
+
+
+class RefreshFailed(JobrunError):
+    """No session, or none that goes on by this refresh token."""
+
+    reason = "REFRESH_FAILED"
+
+
+class LoginThrottled(JobrunError):
+    """Too many logins of this user from this address, or too many at once; may be retried."""
+
+    reason = "LOGIN_THROTTLED"
+
+
+class TooManyCalls(JobrunError):
+    """The user has as many calls under way as one may have; may be retried."""
+
+    reason = "TOO_MANY_CALLS"
+
+
+class ScopeMissing(JobrunError):
+    """The token, or its user's role, lacks what the call needs."""
+
+    reason = "SCOPE_MISSING"
+
+
+class NoLoginHere(JobrunError):
+    """The server has no users: it is private, or was started with --insecure."""
+
+    reason = "NO_LOGIN_HERE"
+
+
+class UserNotFound(JobrunError):
+    """No user of that name."""
+
+    reason = "USER_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("no such user")
+
+
+class UserExists(JobrunError):
+    """The name is taken, or was once: names are never used again."""
+
+    reason = "USER_EXISTS"
+
+
+class LastAdmin(JobrunError):
+    """No admin would be left who can log in."""
+
+    reason = "LAST_ADMIN"
+
+
+class UserHasJobs(JobrunError):
+    """Jobs of the user have not finished."""
+
+    reason = "USER_HAS_JOBS"
+
+
+class TooMany(JobrunError):
+    """The server has as many users, or the user as many machine tokens, as there may be."""
+
+    reason = "TOO_MANY"
+
+
+class MachineTokenNotFound(JobrunError):
+    """No such machine token, or another user's."""
+
+    reason = "MACHINE_TOKEN_NOT_FOUND"
+
+    def __init__(self) -> None:
+        super().__init__("no such token")
+
+
+class MachineTokenExists(JobrunError):
+    """The user has a machine token of that name."""
+
+    reason = "MACHINE_TOKEN_EXISTS"
+
+
 class RequestIdReused(JobrunError):
     """The same request_id came with another spec."""
 

@@ -91,6 +91,8 @@ class Job:
     spec: JobSpec
     created_ns: int
     state: State
+    machine_token: str = ""
+    """The id of the machine token that started it; empty: a session did."""
     ahead: int = 0
     waits_for: str = ""
     """QUEUED: why it waits, one sentence."""

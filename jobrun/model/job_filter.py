@@ -13,6 +13,8 @@ class JobFilter:
 
     user: str | None
     """The owner; None: everybody's."""
+    machine_token: str | None = None
+    """Those that this machine token started; None: however they were started."""
     states: frozenset[State]
     """Never empty."""
     name: str = ""
