@@ -12,7 +12,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from bench import follower, memory, throughput, whole_process
+from bench import follower, login, memory, throughput, whole_process
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Row:
 
 BENCHES: dict[str, Callable[[Path, Path], list[tuple[str, str, str, str, str]]]] = {
     "process": whole_process.measure,
+    "login": login.measure,
     "jobs": throughput.measure,
     "follower": follower.measure,
     "memory": memory.measure,

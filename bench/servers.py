@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pwd
 import signal
+import ssl
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -54,14 +56,48 @@ def insecure(file: Path, home: Path) -> Iterator[tuple[dict[str, str], str]]:
         yield {**client, "JOBRUN_SERVER": ready}, ready.removeprefix("insecure:")
 
 
+@dataclasses.dataclass(frozen=True)
+class LoggedIn:
+    """A server with TLS, and a client that is logged in there as its admin."""
+
+    env: dict[str, str]
+    address: str
+    certificate: bytes
+    token: str
+    """A machine token's secret, for the authorization of calls."""
+
+
 @contextlib.contextmanager
-def _stopped(process: subprocess.Popen[bytes]) -> Iterator[str]:
+def tls(file: Path, home: Path) -> Iterator[LoggedIn]:
+    """A server with TLS and login, on loopback."""
+    env = environment(home)
+    data = home / "data"
+    argv = [file, "server", "--listen", "127.0.0.1:0", "--data", str(data)]
+    with (
+        subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process,
+        _stopped(process, words=2) as ready,
+    ):
+        address, fingerprint = ready.split()
+        login = [file, "login", address, "--user", "admin", "--fingerprint", fingerprint, "--password-stdin"]
+        with open(data / "admin-password", "rb") as password:
+            subprocess.run(login, env=env, stdin=password, stdout=subprocess.DEVNULL, check=True)
+        made = subprocess.run(
+            [file, "token", "create", "bench"], env=env, stdout=subprocess.PIPE, check=True, text=True
+        )
+        version, _, *secret = made.stdout.strip().split(".")
+        certificate = ssl.get_server_certificate((address.rpartition(":")[0], int(address.rpartition(":")[2])))
+        yield LoggedIn(env, address, certificate.encode(), ".".join([version, *secret]))
+
+
+@contextlib.contextmanager
+def _stopped(process: subprocess.Popen[bytes], words: int = 1) -> Iterator[str]:
+    """The words behind `ready`."""
     try:
         assert process.stdout is not None
         line = process.stdout.readline().decode().split()
         if line[:1] != ["ready"]:
             raise SystemExit("bench: the server did not start: run it by hand to see why")
-        yield line[1]
+        yield " ".join(line[1 : 1 + words])
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import resource
@@ -13,17 +14,24 @@ import signal
 import socket
 import sys
 from collections.abc import Coroutine
+from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from jobrun.cli.text import escape
+from jobrun.config.listen import reachable_host
 from jobrun.config.server_settings import ServerSettings
 from jobrun.files.data_folder import DataFolder
-from jobrun.files.data_lock import DataLock
+from jobrun.files.data_lock import DataLock, LockText
+from jobrun.files.ready_file import Ready, ReadyFile
 from jobrun.jobs.local_engine import LocalEngine
 from jobrun.model.errors import JobrunError
+from jobrun.runner.syscalls import Syscalls
 
 if TYPE_CHECKING:
     from jobrun.api.calls import Calls
     from jobrun.api.server import ApiServer
+    from jobrun.api.tls import ReloadingCertificate
+    from jobrun.auth.auth import Auth
     from jobrun.jobs.service import JobService
     from jobrun.store.jobs import JobStore
 
@@ -41,10 +49,11 @@ def serve(settings: ServerSettings) -> int:
     """Serve until a signal, or until idle. Answers the exit code; what keeps it from starting is one line on stderr."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     lock = DataLock(settings.data)
+    # A reload may be asked for from when the lock is held, and before there is a loop: what is read later is new.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL if not settings.login else _read_later)
     try:
-        lock.take(
-            f"{settings.version} {settings.build}\n{settings.socket or ''}", TAKE_OVER_S if settings.private else 0.0
-        )
+        text = LockText(f"{settings.version} {settings.build}", str(settings.socket or ""), login=settings.login)
+        lock.take(text, TAKE_OVER_S if settings.private else 0.0)
         engine = LocalEngine(DataFolder(settings.data))
         engine.start()  # before grpc, whose threads no fork may meet
         _raise_open_files(engine)  # and behind the spawner: jobs keep what the server was started with
@@ -58,19 +67,75 @@ def serve(settings: ServerSettings) -> int:
     return 0
 
 
+def _read_later(number: int, frame: FrameType | None) -> None:
+    """A signal handler that does nothing. Not SIG_IGN: that would be passed on to jobs."""
+
+
 async def _run(settings: ServerSettings, engine: LocalEngine) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        signals = Signals()
-        jobs, helpers = await _open_jobs(settings, engine, stack)
-        calls, api = await _open_api(settings, jobs)
+        signals = Signals(hangup=settings.login)
+        file = ReadyFile(settings.data)
+        stack.callback(file.remove)
+        login = await _open_login(settings, file, stack)
+        jobs, helpers = await _open_jobs(settings, engine, login, signals, stack)
+        calls, api = await _open_api(settings, jobs, login)
         stack.push_async_callback(_close_api, api, signals)
-        _say_ready(settings, await _listen(settings, api))
+        ready = await _listen(settings, api, login)
+        _say_ready(settings, ready, file, login)
         reason = await _first(signals.first.wait(), _idle(settings, jobs, calls), _one_fails(helpers))
         log.info("ending: %s", reason)
 
 
+@dataclasses.dataclass(frozen=True)
+class Login:
+    """What a server with login has beside its jobs."""
+
+    auth: Auth
+    certificate: ReloadingCertificate
+
+    async def reload_for_ever(self, hangup: asyncio.Event) -> None:
+        """At each `hangup`: users from disk, and the certificate. Raises StoreError where the users can not be read:
+        who was shut out must not stay in."""
+        while True:
+            await hangup.wait()
+            hangup.clear()
+            log.info("SIGHUP came: users and certificate are looked at")
+            await self.auth.reload()
+            self.certificate.look()
+
+
+async def _open_login(settings: ServerSettings, file: ReadyFile, stack: contextlib.AsyncExitStack) -> Login | None:
+    """Users, keys and certificate; all made at the first start. None on a server without login."""
+    if not settings.login:
+        return None
+    Syscalls().hide_memory()  # jobs have this process's uid
+    from jobrun.api.tls import ReloadingCertificate
+    from jobrun.auth import certificate
+    from jobrun.auth.auth import open_auth
+    from jobrun.auth.sessions import Lifetimes
+
+    lifetimes = Lifetimes(
+        access_token_s=settings.access_token_s,
+        session_idle_s=settings.session_idle_s,
+        session_s=settings.session_lifetime_s,
+    )
+    auth = await open_auth(settings.data, asyncio.get_running_loop(), lifetimes)
+    stack.push_async_callback(auth.close)
+    if settings.certificate is not None and settings.key is not None:
+        files = certificate.CertificateFiles(settings.certificate, settings.key)
+    else:
+        files = certificate.own_files(DataFolder(settings.data).tls)
+        if not os.path.lexists(files.certificate):
+            certificate.make(files.certificate)
+    return Login(auth, ReloadingCertificate(files, file.change_fingerprint))
+
+
 async def _open_jobs(
-    settings: ServerSettings, engine: LocalEngine, stack: contextlib.AsyncExitStack
+    settings: ServerSettings,
+    engine: LocalEngine,
+    login: Login | None,
+    signals: Signals,
+    stack: contextlib.AsyncExitStack,
 ) -> tuple[JobService, Helpers]:
     from jobrun.files.workdir import WorkFolders
     from jobrun.jobs import retention, spec_checks
@@ -102,7 +167,9 @@ async def _open_jobs(
     jobs.open()
     stack.push_async_callback(jobs.close)
     bounds = retention.PRIVATE if settings.private else retention.SHARED
-    work = (jobs.sweep_for_ever(), retention.retain(store, jobs.forget, bounds), _store_fails(store))
+    work = [jobs.sweep_for_ever(), retention.retain(store, jobs.forget, bounds), _store_fails(store)]
+    if login is not None:
+        work += [login.auth.keep_up_for_ever(), login.reload_for_ever(signals.hangup)]
     helpers = [loop.create_task(one) for one in work]
     stack.push_async_callback(_end_all, helpers)
     return jobs, helpers
@@ -126,29 +193,31 @@ async def _end_all(helpers: Helpers) -> None:
     await asyncio.wait(helpers)
 
 
-async def _open_api(settings: ServerSettings, jobs: JobService) -> tuple[Calls, ApiServer]:
+async def _open_api(settings: ServerSettings, jobs: JobService, login: Login | None) -> tuple[Calls, ApiServer]:
     from jobrun.api.calls import Calls
     from jobrun.api.server import ApiServer
+    from jobrun.auth.gate import OpenGate
     from jobrun.model.caller import Caller, Role
     from jobrun.wire.allocation import keep_freed_blocks
 
     keep_freed_blocks()
-    everybody = Caller(user=settings.user_name, role=Role.ADMIN)  # no login yet: whoever reaches it is its owner
     calls = Calls(asyncio.get_running_loop())
-    return calls, ApiServer(jobs, calls, lambda _: everybody)
+    if login is not None:
+        return calls, ApiServer(jobs, calls, login.auth.gate, login.auth)
+    everybody = Caller(user=settings.user_name, role=Role.ADMIN)  # whoever reaches it is its owner
+    return calls, ApiServer(jobs, calls, OpenGate(everybody), None)
 
 
-async def _listen(settings: ServerSettings, api: ApiServer) -> str:
-    """What the ready line says."""
-    places = []
+async def _listen(settings: ServerSettings, api: ApiServer, login: Login | None) -> Ready | None:
+    """Where it can be dialled now; None: at its socket alone."""
     if settings.socket is not None:
         api.listen_unix(settings.socket)
-        places.append(f"unix:{settings.socket}")
+    port = 0
     if settings.listen:
-        port = api.listen_tcp(settings.listen)
-        places.append(f"insecure:{settings.listen.rpartition(':')[0]}:{port}")
+        port = api.listen_tcp(settings.listen, login.certificate.credentials() if login else None)
     await api.start()
-    return " ".join(places)
+    host = settings.listen.rpartition(":")[0]
+    return Ready(host, port, login.certificate.fingerprint if login else None) if port else None
 
 
 async def _close_api(api: ApiServer, signals: Signals) -> None:
@@ -157,13 +226,30 @@ async def _close_api(api: ApiServer, signals: Signals) -> None:
     await api.stop(0)
 
 
-def _say_ready(settings: ServerSettings, places: str) -> None:
+def _say_ready(settings: ServerSettings, ready: Ready | None, file: ReadyFile, login: Login | None) -> None:
     if settings.insecure:
         sys.stderr.write("jobrun: --insecure: every user of this machine gets the rights of this one\n")
-    sys.stdout.write(f"ready {places}\n")
+    if ready is not None:
+        file.write(ready)
+        if login is not None:
+            sys.stderr.write(_words_of_login(settings, ready, login))
+    places = ([f"ready unix:{settings.socket}"] if settings.socket else []) + ([ready.line()] if ready else [])
+    sys.stdout.write(f"{places[0]}\n")
     sys.stdout.flush()
     if settings.notify_socket:
         _notify(settings.notify_socket, b"READY=1")
+
+
+def _words_of_login(settings: ServerSettings, ready: Ready, login: Login) -> str:
+    """What an operator has to know; until the first password was changed also how to log in, as a line to paste: a
+    first start may have failed, as for a port in use."""
+    name = settings.user_name
+    isolation = f"jobrun: jobs have this server's own rights (user {name}): isolation is not in this version\n"
+    if not login.auth.password_file.exists():
+        return isolation
+    words = f"--user admin --fingerprint {ready.fingerprint} {reachable_host(ready.host)}:{ready.port}"
+    password = f"jobrun: the first password of admin is in {escape(str(login.auth.password_file))}"
+    return f"{isolation}{password}; log in by:\njobrun login {words}\n"
 
 
 def _notify(address: str, message: bytes) -> None:
@@ -198,11 +284,14 @@ async def _first(*waits: Coroutine[Any, Any, str | None]) -> str | None:
 
 
 class Signals:
-    """SIGTERM and SIGINT: the first one drains, the second one ends at once."""
+    """SIGTERM and SIGINT: the first one drains, the second one ends at once. SIGHUP, if wanted: look at files again."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, hangup: bool) -> None:
         self.first, self.second = Told(), Told()
+        self.hangup = asyncio.Event()
         loop = asyncio.get_running_loop()
+        if hangup:
+            loop.add_signal_handler(signal.SIGHUP, self.hangup.set)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._take, number)
 

@@ -10,9 +10,11 @@ from shutil import rmtree
 
 import pytest
 
+from tests.e2e.accounts import Accounts, accounts_of
 from tests.e2e.client import BUILT
 from tests.e2e.home import Home, new_home
 from tests.e2e.insecure import InsecureServer, Nobody, insecure, own
+from tests.e2e.tls_server import tls_server
 
 
 @pytest.fixture(scope="session")
@@ -67,3 +69,10 @@ def nobody(nobodys_cache: Path) -> Iterator[Nobody]:
     user = Nobody(nobodys_cache)
     yield user
     user.close()
+
+
+@pytest.fixture(scope="module")
+def accounts(cache: Path, nobodys_cache: Path) -> Iterator[Accounts]:
+    """A server with TLS and login, and its users; the tests of a module share it."""
+    with tls_server(nobodys_cache) as server, accounts_of(cache, server) as users:
+        yield users

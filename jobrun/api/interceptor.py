@@ -1,24 +1,27 @@
-"""Round every call: errors become status, faults become incidents, and the call is counted."""
+"""Round every call: who makes it is asked before a byte of its request is read; errors become status, faults become
+incidents, and the call is counted."""
 
 from __future__ import annotations
 
-import logging
-import secrets
-from collections.abc import Awaitable, Callable
+import dataclasses
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
 from google.protobuf.message import DecodeError
 
-from jobrun.api.calls import Calls
+from jobrun.api import incident
+from jobrun.api.calls import Call, Calls
+from jobrun.api.current import set_current_caller
 from jobrun.api.status import DETAILS_KEY, Refusal, internal, refusal_of
+from jobrun.auth.addresses import address_of
+from jobrun.auth.gate import Gate
 from jobrun.model.errors import InvalidRequest, JobrunError, StoreError
 from jobrun.wire.understood import check_understood
 
-log = logging.getLogger(__name__)
-
-WAIT = frozenset({"/jobrun.v1.JobService/Stop"})
+LASTING = frozenset({"/jobrun.v1.JobService/Stop"})
 """Calls with one answer that wait for a job. Those with a stream of answers all do."""
 
 OURS = "/jobrun."
@@ -27,19 +30,32 @@ OURS = "/jobrun."
 if TYPE_CHECKING:  # subscripts that these types have in their stubs alone
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
     Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-    Behaviour: TypeAlias = Callable[[Any, Context], Awaitable[Any]]
 
 
-class Undecodable:
-    """In the place of a request whose bytes are no such message."""
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Method:
+    """One method of a service, as it was registered."""
+
+    name: str
+    behaviour: Callable[[Any, Context], Any]
+    parse: Callable[[bytes], Any]
+    takes_stream: bool
+    answers_stream: bool
+
+    @property
+    def lasts(self) -> bool:
+        """It may go on as long as a job does."""
+        return self.takes_stream or self.answers_stream or self.name in LASTING
 
 
 class Interceptor(grpc.aio.ServerInterceptor):
-    """One for unary calls and for streams of answers; a stream of requests, which reflection has, passes."""
+    """For all kinds of methods. Those with one request are given to gRPC as if they took a stream: it would else read
+    the request before it asks us anything, 4 MiB from whoever connects."""
 
-    def __init__(self, calls: Calls) -> None:
-        self._calls = calls
-        self._wrapped: dict[str, Handler | None] = {}
+    def __init__(self, calls: Calls, gate: Gate) -> None:
+        self._calls, self._gate = calls, gate
+        gate.on_ended = calls.end_admission
+        self._wrapped: dict[str, Handler] = {}
         """By method, so that each is wrapped once: there are as many as services have."""
 
     async def intercept_service(
@@ -47,68 +63,96 @@ class Interceptor(grpc.aio.ServerInterceptor):
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
-        """As grpc.aio asks for."""
-        method = handler_call_details.method
-        if method in self._wrapped:
-            return self._wrapped[method]
-        handler = await continuation(handler_call_details)
-        if handler is None or handler.request_streaming:
-            return handler
-        self._wrapped[method] = self._wrap(method, handler)
-        return self._wrapped[method]
+        """As grpc.aio asks for. None: no such method, and gRPC says so, whoever asks: proto/ is no secret."""
+        name = handler_call_details.method
+        if name not in self._wrapped:
+            handler = await continuation(handler_call_details)
+            if handler is None:
+                return None
+            self._wrapped[name] = self._wrap(_method(name, handler), handler.response_serializer)
+        return self._wrapped[name]
 
-    def _wrap(self, method: str, handler: Handler) -> Handler:
-        waits = handler.response_streaming or method in WAIT
-        behaviour: Any = handler.unary_stream if handler.response_streaming else handler.unary_unary
-        assert behaviour is not None, "one of the two is there"
-        make = (
-            grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
-        )
-        return make(
-            self._guarded(method, behaviour, waits=waits),
-            request_deserializer=_tolerant(handler.request_deserializer),
-            response_serializer=handler.response_serializer,
-        )
-
-    def _guarded(self, method: str, behaviour: Behaviour, *, waits: bool) -> Behaviour:
-        async def guarded(request: Any, context: Context) -> Any:
+    def _wrap(self, method: Method, serializer: Callable[[Any], bytes] | None) -> Handler:
+        async def guarded(_: object, context: Context) -> Any:
             try:
-                with self._calls.one(waits=waits):
-                    if isinstance(request, Undecodable):
-                        raise InvalidRequest("request", "its bytes are no such message, or a string is no UTF-8")
-                    if method.startswith(OURS):
-                        check_understood(request)
-                    return await behaviour(request, context)
+                return await self._answer(method, context)
             except StoreError as error:
-                await _refuse(context, _incident(method, error))
+                await _refuse(context, internal(incident.report(method.name, error)))
             except JobrunError as error:
                 await _refuse(context, refusal_of(error))
             except grpc.aio.AbortError:
                 raise
-            except Exception as error:
-                await _refuse(context, _incident(method, error))
-                raise  # never reached: _refuse ends the call
+            except NotImplementedError:  # what is generated for a method that nobody wrote, as Health's List
+                await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this server does not answer that")
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+                await _refuse(context, internal(incident.report(method.name, error)))
 
-        return guarded
+        make: Any = (
+            grpc.stream_stream_rpc_method_handler if method.answers_stream else grpc.stream_unary_rpc_method_handler
+        )
+        handler: Handler = make(guarded, request_deserializer=None, response_serializer=serializer)
+        return handler
+
+    async def _answer(self, method: Method, context: Context) -> Any:
+        peer = context.peer()
+        metadata: Any = context.invocation_metadata()  # a tuple of pairs, whatever its stub says
+        caller = self._gate.admit(method.name, metadata or (), peer)
+        left = None
+        if caller is not None:
+            set_current_caller(caller)
+            left = self._gate.seconds_left(caller)
+        with self._calls.one(caller, address_of(peer) if caller is None else caller.address, left) as call:
+            request = _requests(method, context) if method.takes_stream else await _request(method, context)
+            return await _behave(method, request, context, call)
 
 
-def _tolerant(parse: Callable[[bytes], Any] | None) -> Callable[[bytes], Any]:
-    """grpc itself would answer INTERNAL to what does not parse."""
-    assert parse is not None, "generated handlers have one"
+def _method(name: str, handler: Handler) -> Method:
+    behaviour: Any = handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
+    assert behaviour is not None, "one of the four is there"
+    assert handler.request_deserializer is not None, "generated handlers have one"
+    return Method(
+        name=name,
+        behaviour=behaviour,
+        parse=handler.request_deserializer,
+        takes_stream=bool(handler.request_streaming),
+        answers_stream=bool(handler.response_streaming),
+    )
 
-    def tolerant(data: bytes) -> Any:
-        try:
-            return parse(data)
-        except DecodeError:
-            return Undecodable()
 
-    return tolerant
+async def _behave(method: Method, request: Any, context: Context, call: Call) -> Any:
+    if not method.lasts:
+        call.must_finish()
+    answer = method.behaviour(request, context)
+    if not inspect.isasyncgen(answer):
+        return await answer
+    async for part in answer:
+        await context.write(part)
+    return None
 
 
-def _incident(method: str, error: Exception) -> Refusal:
-    number = secrets.token_hex(4)
-    log.error("incident %s in %s", number, method, exc_info=error)
-    return internal(number)
+async def _request(method: Method, context: Context) -> Any:
+    """The one request. Its caller may take his time for it; his session may end meanwhile, and the call with it."""
+    data: Any = await context.read()
+    if data is grpc.aio.EOF:
+        raise InvalidRequest("request", "there is none")
+    return _parsed(method, data)
+
+
+async def _requests(method: Method, context: Context) -> AsyncIterator[Any]:
+    data: Any
+    while (data := await context.read()) is not grpc.aio.EOF:
+        yield _parsed(method, data)
+
+
+def _parsed(method: Method, data: bytes) -> Any:
+    """grpc itself would answer INTERNAL to what does not parse, with a traceback in the log."""
+    try:
+        request = method.parse(data)
+    except DecodeError:
+        raise InvalidRequest("request", "its bytes are no such message, or a string is no UTF-8") from None
+    if method.name.startswith(OURS):
+        check_understood(request)
+    return request
 
 
 async def _refuse(context: Context, refusal: Refusal) -> NoReturn:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc.aio
 
 from jobrun.api import page_token
+from jobrun.api.current import current_caller
+from jobrun.api.noted import noted
 from jobrun.api.turns import Turns, to_its_end
 from jobrun.jobs.service import JobService
 from jobrun.logs.follow import Batch, Cursor, Gap, Since, Start, TailLines
-from jobrun.model.caller import Caller
 from jobrun.model.errors import InvalidRequest
 from jobrun.model.job import Job
 from jobrun.model.lifecycle import State
@@ -21,9 +21,10 @@ from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2_grpc
 from jobrun.wire.times import duration_ns, timestamp_ns
 
-if TYPE_CHECKING:  # a subscript that this type has in its stub alone
-    Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
-    Identify: TypeAlias = Callable[[Context], Caller]
+if TYPE_CHECKING:
+    from jobrun.auth.audit import Audit
+
+    Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]  # a subscript that it has in its stub alone
 
 STREAMS = frozenset({wire.OUTPUT_STREAM_STDOUT, wire.OUTPUT_STREAM_STDERR})
 PAGE, MOST_PAGE = 100, 1000
@@ -35,30 +36,36 @@ MOST_PAGE_BYTES = 2 << 20
 class JobServicer(job_service_pb2_grpc.JobServiceServicer):
     """Thin: no decision is made here."""
 
-    def __init__(self, jobs: JobService, identify: Identify) -> None:
-        self._jobs, self._identify = jobs, identify
+    def __init__(self, jobs: JobService, audit: Audit | None) -> None:
+        """`audit` None: the server has no login."""
+        self._jobs, self._audit = jobs, audit
         self._turns = Turns()
 
     async def Start(self, request: wire.StartRequest, context: Context) -> wire.StartResponse:
         spec, secrets = convert.spec_from_wire(request.spec)
-        job = await self._jobs.start(self._identify(context), spec, secrets, request.request_id)
+        caller = current_caller()
+        with noted(self._audit, caller, "job.start") as deed:
+            job = await self._jobs.start(caller, spec, secrets, request.request_id)
+            deed.job_id = job.id
         return wire.StartResponse(job=convert.job_to_wire(job))
 
     async def Stop(self, request: wire.StopRequest, context: Context) -> wire.StopResponse:
         signal = request.signal if request.HasField("signal") else None
         grace = duration_ns(request.grace, "grace") if request.HasField("grace") else None
-        job = await self._jobs.stop(self._identify(context), request.job_id, signal, grace)
+        caller = current_caller()
+        with noted(self._audit, caller, "job.stop", request.job_id):
+            job = await self._jobs.stop(caller, request.job_id, signal, grace)
         return wire.StopResponse(job=convert.job_to_wire(job))
 
     async def GetStatus(self, request: wire.GetStatusRequest, context: Context) -> wire.GetStatusResponse:
-        job = self._jobs.status(self._identify(context), request.job_id)
+        job = self._jobs.status(current_caller(), request.job_id)
         return wire.GetStatusResponse(job=convert.job_to_wire(job))
 
     async def Watch(  # type: ignore[override]  # it writes to the context: the newest alone, when the last was taken
         self, request: wire.WatchRequest, context: Context
     ) -> None:
         first = True
-        async with contextlib.aclosing(self._jobs.watch(self._identify(context), request.job_id)) as jobs:
+        async with contextlib.aclosing(self._jobs.watch(current_caller(), request.job_id)) as jobs:
             async for job in jobs:
                 await to_its_end(context.write(wire.WatchResponse(job=convert.job_to_wire(job, spec=first))))
                 first = False
@@ -66,7 +73,7 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
     async def Logs(  # type: ignore[override]  # it writes to the context: in turns
         self, request: wire.LogsRequest, context: Context
     ) -> None:
-        caller, start, streams = self._identify(context), _start(request), _streams(request)
+        caller, start, streams = current_caller(), _start(request), _streams(request)
         reading = self._jobs.logs(caller, request.job_id, start, streams, follow=request.follow)
         next_cursor = start.offset if isinstance(start, Cursor) else 0
         async with contextlib.aclosing(reading) as events:
@@ -76,7 +83,7 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
                 await self._turns.write(context.write(_event(event, next_cursor)))
 
     async def List(self, request: wire.ListRequest, context: Context) -> wire.ListResponse:
-        caller = self._identify(context)
+        caller = current_caller()
         before = page_token.decode(request.page_token, request.filter, caller.user)
         wanted = convert.filter_from_wire(request.filter, caller.user)
         found = self._jobs.find(caller, wanted, min(request.page_size or PAGE, MOST_PAGE), before)
@@ -93,7 +100,9 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
         return answer
 
     async def Remove(self, request: wire.RemoveRequest, context: Context) -> wire.RemoveResponse:
-        await self._jobs.remove(self._identify(context), request.job_id)
+        caller = current_caller()
+        with noted(self._audit, caller, "job.remove", request.job_id):
+            await self._jobs.remove(caller, request.job_id)
         return wire.RemoveResponse()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from jobrun.cli.command import Command
 from jobrun.cli.options import Option, Parsed
 from jobrun.cli.output import put
@@ -36,8 +38,11 @@ def help_(parsed: Parsed, environment: Environment) -> int:
         put(overview())
         return 0
     command = load(parsed.words[0])
-    if command is None:
-        raise UsageError(f'help: {parsed.words[0]}: no such command: see "jobrun help"')
+    rest: Sequence[str] = parsed.words[1:]
+    if command is not None:
+        command, rest = command.choose(rest)
+    if command is None or rest:
+        raise UsageError(f'help: {" ".join(parsed.words)}: no such command: see "jobrun help"')
     put(command_help(command))
     return 0
 

@@ -13,6 +13,7 @@ from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.streaming import RESULT, say_goes_on, say_waiting, show_to_the_end
 from jobrun.cli.words import one_id
 from jobrun.config.environment import Environment
+from jobrun.config.errors import LoginNeeded
 
 
 def attach(parsed: Parsed, environment: Environment) -> int:
@@ -27,7 +28,7 @@ def attach(parsed: Parsed, environment: Environment) -> int:
     say_waiting(job)
     try:
         return show_to_the_end(calls, job, parsed)
-    except (LostConnection, NoServer, OutputFailed) as error:
+    except (LostConnection, NoServer, LoginNeeded, OutputFailed) as error:
         say_goes_on(job.id, error)
         return OURS
 

@@ -7,12 +7,14 @@ from typing import NamedTuple
 
 from jobrun.cli.options import Option, Parsed
 from jobrun.config.environment import Environment
+from jobrun.config.errors import UsageError
 
 Run = Callable[[Parsed, Environment], int]
 
 
 class Command(NamedTuple):
-    """One command. `words` is how its arguments look in help; `run` answers with the exit code."""
+    """One command. `words` is how its arguments look in help; `run` answers with the exit code. `below` are the
+    commands that a word right behind this one's name chooses; their names are whole: `user add`."""
 
     name: str
     summary: str
@@ -21,3 +23,25 @@ class Command(NamedTuple):
     options: Sequence[Option]
     run: Run
     example: str
+    below: Sequence[Command] = ()
+    mixed: bool = False
+    """Options may come behind the words too."""
+
+    def choose(self, words: Sequence[str]) -> tuple[Command, Sequence[str]]:
+        """The command that `words`, which came behind this one's name, choose; and the rest of them."""
+        for command in self.below:
+            if words and command.name == f"{self.name} {words[0]}":
+                return command, words[1:]
+        return self, words
+
+
+def group(name: str, summary: str, below: Sequence[Command], example: str) -> Command:
+    """A command that does nothing without a word behind it."""
+
+    def refuse(parsed: Parsed, environment: Environment) -> int:
+        known = ", ".join(command.name.removeprefix(f"{name} ") for command in below)
+        if not parsed.words:
+            raise UsageError(f'{name}: say what: {known}: see "jobrun help {name}"')
+        raise UsageError(f"{name} {parsed.words[0]}: no such command: one of {known}")
+
+    return Command(name, summary, "COMMAND", "", (), refuse, example, below)

@@ -14,12 +14,13 @@ COLUMN = 26
 
 EXIT_CODES = """\
 Exit codes: run, attach and wait: the program's own; 128+N if signal N ended it; 124 timeout; 127 not found;
-126 not executable; 125 for all that is jobrun's own. The others: 0; 1 refused or failed; 2 usage; 3 no such job;
-4 login needed.
+126 not executable; 125 for all that is jobrun's own. The others: 0; 1 refused or failed; 2 usage; 3 no such job, user
+or token; 4 login needed.
 """
 PLACES = """\
-Where a command goes: --server, JOBRUN_SERVER, else this machine's private server, which is started when it is needed.
-It runs jobs with your own rights and isolates nothing.
+Where a command goes: --server; JOBRUN_TOKEN, which names its server; JOBRUN_SERVER; the last login; and where there
+never was one, this machine's private server, which is started when it is needed: it runs jobs with your own rights
+and isolates nothing. After a logout: --local, or log in.
 """
 
 
@@ -32,10 +33,13 @@ def overview() -> str:
 
 def command_help(command: Command) -> str:
     """One command: usage, what it does, options, an example."""
-    usage = " ".join(part for part in ("jobrun", command.name, "[OPTIONS]", "[--]", command.words) if part)
+    between = () if command.words == "COMMAND" else ("[OPTIONS]", "[--]")
+    usage = " ".join(part for part in ("jobrun", command.name, *between, command.words) if part)
     parts = [f"Usage: {usage}\n\n{command.summary[0].upper()}{command.summary[1:]}.\n"]
     if command.description:
         parts.append(f"\n{command.description}\n")
+    if command.below:
+        parts.append("\nCommands:\n" + "".join(_row(below.name, below.summary) for below in command.below))
     if command.options:
         parts.append("\nOptions:\n" + "".join(_option(option) for option in command.options))
     parts.append(f"\nExample: {command.example}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobrun.config.errors import NoSuchJob, Refusal
+from jobrun.config.errors import NoSuchThing, Refusal
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
 
@@ -24,17 +24,17 @@ EVERYBODY = "*"
 
 
 def find_job(calls: Calls, word: str) -> Job:
-    """The job that `word` means, without its environment. Raises NoSuchJob, and Refusal where several fit."""
+    """The job that `word` means, without its environment. Raises NoSuchThing, and Refusal where several fit."""
     if word == LAST:
         return _newest(calls)
     if not (word.isascii() and word.isalnum() and word == word.lower()):
-        raise NoSuchJob(f"no such job: {word or 'an empty id'}: ids have lower-case letters and digits")
+        raise NoSuchThing(f"no such job: {word or 'an empty id'}: ids have lower-case letters and digits")
     page = _beginning_with(calls, word)
     fitting = [job for job in page.jobs if job.id == word] or list(page.jobs)
     if len(fitting) == 1 and not (page.next_page_token and fitting[0].id != word):
         return fitting[0]
     if not fitting:
-        raise NoSuchJob(f'no such job: {word}: see "jobrun list -a"')
+        raise NoSuchThing(f'no such job: {word}: see "jobrun list -a"')
     count = f"over {len(fitting)}" if page.next_page_token else str(len(fitting))
     raise Refusal(f"{word}: fits {count} jobs: give more of it")
 
@@ -46,7 +46,7 @@ def _newest(calls: Calls) -> Job:
         if page.jobs:
             return page.jobs[0]
         if not page.next_page_token:
-            raise NoSuchJob("no such job: @last: you have none")
+            raise NoSuchThing("no such job: @last: you have none")
         request.page_token = page.next_page_token
 
 

@@ -18,8 +18,13 @@ AS_TEXT = "google.protobuf."
 
 def to_json(message: Message) -> str:
     """One line, ASCII alone, with its newline."""
+    return dump(to_plain(message))
+
+
+def to_plain(message: Message) -> dict[str, Any]:
+    """The same before it is a text."""
     plain = MessageToDict(message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
-    return dump(_numbers(plain, message.DESCRIPTOR))
+    return _numbers(plain, message.DESCRIPTOR)
 
 
 def dump(value: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from jobrun.cli.streaming import DESCRIPTORS, say_gap, say_goes_on, say_waiting,
 from jobrun.cli.times import parse_since
 from jobrun.cli.words import one_id
 from jobrun.config.environment import Environment
-from jobrun.config.errors import Refusal
+from jobrun.config.errors import LoginNeeded, Refusal
 from jobrun.config.numbers import parse_count
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 
@@ -50,11 +50,11 @@ def logs(parsed: Parsed, environment: Environment) -> int:
         for response in calls.logs(request):
             show(request, response)
             ended = response.HasField("end")
-    except (LostConnection, NoServer) as error:
+    except (LostConnection, NoServer, LoginNeeded) as error:
         if not request.follow:
             raise
         say_goes_on(request.job_id, error)
-        return 1
+        return error.code
     if job.HasField("finished") and not ended:
         raise Refusal(f"job {job.id}: its output ends without its end: its file may be damaged")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,7 @@ def _dispatch(words: list[str]) -> int:
     command = load(name)
     if command is None:
         raise UsageError(f'{name}: no such command: see "jobrun help"')
-    return _run(command, words[1:])
+    return _run(*command.choose(words[1:]))
 
 
 def _prepare_imports(name: str) -> None:
@@ -88,12 +89,12 @@ def _prepare_imports(name: str) -> None:
         defer_unused()
 
 
-def _run(command: Command, words: list[str]) -> int:
+def _run(command: Command, words: Sequence[str]) -> int:
     from jobrun.cli.options import Option, parse_words
     from jobrun.config.environment import read_environment
 
     wants_help = Option("-h --help", "print this")
-    parsed = parse_words(command.name, (*command.options, wants_help), words)
+    parsed = parse_words(command.name, (*command.options, wants_help), words, mixed=command.mixed)
     if parsed.flag(wants_help.key):
         from jobrun.cli.help import command_help
 

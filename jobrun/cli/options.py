@@ -81,17 +81,24 @@ class Parsed:
                 raise self.usage_error(f"{option.key}: {error}") from None
 
 
-def parse_words(command: str, options: Iterable[Option], words: Sequence[str]) -> Parsed:
-    """Takes options from the front of `words`, up to `--` or the first word that is none."""
+def parse_words(command: str, options: Iterable[Option], words: Sequence[str], *, mixed: bool = False) -> Parsed:
+    """Takes options from the front of `words`, up to `--` or the first word that is none; `mixed`: options that come
+    behind such a word too."""
     named = {name: option for option in options for name in option.names}
     parsed = Parsed(command)
     at = 0
-    while at < len(words) and words[at].startswith("-") and words[at] not in ("-", "--"):
-        take = _take_long if words[at].startswith("--") else _take_short
-        at = take(parsed, named, words, at)
+    while at < len(words) and words[at] != "--":
+        if words[at].startswith("-") and words[at] != "-":
+            take = _take_long if words[at].startswith("--") else _take_short
+            at = take(parsed, named, words, at)
+        elif mixed:
+            parsed.words.append(words[at])
+            at += 1
+        else:
+            break
     if at < len(words) and words[at] == "--":
         at += 1
-    parsed.words = list(words[at:])
+    parsed.words += words[at:]
     return parsed
 
 

@@ -17,13 +17,20 @@ MODULES = {
     "stop": "stop",
     "wait": "wait",
     "rm": "remove",
+    "login": "login",
+    "logout": "login",
+    "whoami": "account",
+    "passwd": "account",
+    "user": "users",
+    "token": "tokens",
+    "audit": "audit",
     "server": "server",
     "doctor": "doctor",
     "version": "about",
     "help": "about",
 }
 """In the order in which help shows them."""
-LATER = ("download", "login", "logout", "whoami", "passwd", "user", "token", "audit", "ci", "completion")
+LATER = ("download", "ci", "completion")
 """The contract has them, this version has not."""
 
 

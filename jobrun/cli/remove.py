@@ -15,7 +15,7 @@ from jobrun.cli.several import try_all
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.words import no_words, some_ids
 from jobrun.config.environment import Environment
-from jobrun.config.errors import NoSuchJob
+from jobrun.config.errors import NoSuchThing
 from jobrun.config.numbers import parse_duration
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
@@ -48,7 +48,7 @@ def _forget(calls: Calls, job_id: str) -> int:
     """As _remove; one that retention or another client took meanwhile is gone as was wished."""
     try:
         calls.remove(job_id)
-    except NoSuchJob:
+    except NoSuchThing:
         return 0
     return 0
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+from typing import TYPE_CHECKING
 
 from jobrun.cli.command import Command
 from jobrun.cli.options import Option, Parsed
+from jobrun.cli.server_owner import CONFIG, DATA, OWNERS_COMMANDS, read_config
 from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal
@@ -15,12 +17,15 @@ from jobrun.config.paths import make_private_folder, private_build, private_plac
 from jobrun.config.server_settings import ServerSettings
 from jobrun.config.target import parse_loopback
 
+if TYPE_CHECKING:
+    from jobrun.config.server_file import ServerFile
+
 LISTEN = "127.0.0.1:50443"
 IDLE_S = 90.0
 """After this long without job and client a private server ends (CONTRACT 1: a minute or more)."""
 SLOTS_PER_CPU = 4
 """CONTRACT 3, queue."""
-LATER = ("passwd", "new-cert", "backup", "reindex", "unit", "health")
+LATER = ("backup", "reindex", "unit")
 """Words behind `server` that the contract has."""
 LEVELS = ("strong", "medium", "partial", "none")
 
@@ -52,43 +57,71 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
 
     from jobrun.version import BUILD, VERSION
 
-    private = parsed.flag("--private")
-    listen = "" if private else _listen(parsed)
+    private, insecure = parsed.flag("--private"), parsed.flag("--insecure")
+    _check_level(parsed)
+    config = read_config(parsed)
+    listen = _listen(parsed, config)
     told = parsed.given("--data") and parsed.given("--socket")  # by the client, whose environment this process has not
     place = private_place(environment, private_build(VERSION, BUILD)) if private and not told else None
     named = parsed.text("--data") or (place.data if place else server_data(environment))
     data = make_private_folder(os.path.abspath(named))
     socket = parsed.text("--socket") or (place.socket if place else None)
+    slots = parsed.number("--slots") or config.slots
     return ServerSettings(
         data=Path(data),
         listen=listen,
         private=private,
-        insecure=parsed.flag("--insecure"),
+        insecure=insecure,
         socket=None if socket is None else Path(socket),
         idle_s=_idle_s(parsed, private=private),
         user_name=_user_name(),
-        slots=parsed.number("--slots") or (None if private else SLOTS_PER_CPU * (os.cpu_count() or 1)),
+        slots=slots or (None if private else SLOTS_PER_CPU * (os.cpu_count() or 1)),
         notify_socket=environment.get("NOTIFY_SOCKET") or "",
         version=VERSION,
         build=BUILD or "source",
+        certificate=config.certificate,
+        key=config.key,
+        **_lifetimes(config),
     )
 
 
-def _listen(parsed: Parsed) -> str:
-    """Where to listen; only plaintext on loopback, and not for root, in this version."""
-    if parsed.given("--config"):
-        raise NotBuilt("--config")
+def _check_level(parsed: Parsed) -> None:
     level = parsed.text("--isolation") or "none"
     if level not in LEVELS:
         raise parsed.usage_error(f"--isolation: {level} is none of {' '.join(LEVELS)}")
     if level != "none":
         raise NotBuilt(f"--isolation {level}")
+
+
+def _listen(parsed: Parsed, config: ServerFile) -> str:
+    """Where to listen: plaintext on loopback alone, and not for root; empty for the private server."""
+    if parsed.flag("--private"):
+        if parsed.given("--config") or parsed.flag("--insecure") or parsed.given("--listen"):
+            raise parsed.usage_error("--private has a socket alone: no --listen, --insecure or --config with it")
+        return ""
+    given = parsed.text("--listen")
+    source = "server: --listen" if given is not None else f"server: --config {parsed.text('--config')}: [server] listen"
+    address = given if given is not None else config.listen or LISTEN
     if not parsed.flag("--insecure"):
-        raise NotBuilt("a server with TLS and login: --insecure is the only one")
+        from jobrun.config.listen import parse_listen
+
+        return parse_listen(address, source)
     if os.geteuid() == 0:
         raise Refusal("server: --insecure is refused for root: every local user would be root: use another user")
-    host, port = parse_loopback(parsed.text("--listen") or LISTEN, "server: --insecure: --listen", least_port=0)
+    if config.certificate is not None:
+        raise parsed.usage_error("--insecure has no TLS, and the config names a certificate: leave one of them out")
+    host, port = parse_loopback(address, f"server: --insecure{source.removeprefix('server')}", least_port=0)
     return f"{host}:{port}"
+
+
+def _lifetimes(config: ServerFile) -> dict[str, int]:
+    """In seconds, rounded up, those that the config gives."""
+    given = {
+        "access_token_s": config.access_token_lifetime_ns,
+        "session_idle_s": config.session_idle_ns,
+        "session_lifetime_s": config.session_lifetime_ns,
+    }
+    return {name: -(-value // 10**9) for name, value in given.items() if value is not None}
 
 
 def _idle_s(parsed: Parsed, *, private: bool) -> float:
@@ -111,16 +144,14 @@ COMMANDS = (
         name="server",
         summary="run a server in the foreground",
         words="",
-        description="Prints one ready line once it serves, then events. In this version only --insecure servers:\n"
-        "plaintext without login, on loopback, so that every local user gets this user's rights.",
+        description="Prints one ready line once it serves, then events. TLS and login are always on, unless\n"
+        "--insecure. The first start makes a certificate and the user admin, whose password lies in the\n"
+        "data folder, and prints the line to log in by. SIGHUP: look at users and certificate again.\n"
+        "Later: server " + ", ".join(LATER) + " (not in this version).",
         options=(
             Option("--listen", f"where to listen ({LISTEN}); port 0 takes a free one", "HOST:PORT"),
-            Option(
-                "--data",
-                "its data folder (JOBRUN_DATA_DIR; /var/lib/jobrun for root; else of XDG)",
-                "DIR",
-            ),
-            Option("--config", "a file of settings (not in this version)", "FILE"),
+            DATA,
+            CONFIG,
             Option("--insecure", "plaintext without login, on loopback, never for root"),
             Option("--isolation", "the least isolation of jobs: none (others are not in this version)", "LEVEL"),
             Option("--slots", "how many jobs of one slot run at a time (four a CPU)", "N", parse_count),
@@ -129,6 +160,7 @@ COMMANDS = (
             Option("--idle", "end after this long without job and client (private server: 90s)", "DUR", parse_duration),
         ),
         run=server,
-        example="jobrun server --insecure --listen 127.0.0.1:0 --data ./data",
+        example="jobrun server --listen 0.0.0.0:50443",
+        below=OWNERS_COMMANDS,
     ),
 )

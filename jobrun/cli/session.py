@@ -11,12 +11,15 @@ from jobrun.config.numbers import parse_duration
 from jobrun.config.target import Target, choose_target
 
 if TYPE_CHECKING:
+    from jobrun.client.accounts import Accounts
     from jobrun.client.calls import Calls
     from jobrun.client.connection import Connection
+    from jobrun.client.routes import Route
+    from jobrun.config.address import Address
 
 SERVER_OPTIONS = (
-    Option("--server", "the server: unix:PATH or insecure:127.0.0.1:PORT (HOST[:PORT] is not in this version)", "ADDR"),
-    Option("--local", "the private server of this machine, whatever JOBRUN_SERVER says"),
+    Option("--server", "the server: HOST[:PORT], insecure:127.0.0.1:PORT or unix:PATH", "ADDR"),
+    Option("--local", "the private server of this machine, whatever login or JOBRUN_SERVER say"),
 )
 RECONNECT = Option("--reconnect", "how long a lost connection is tried again (10m)", "DUR", parse_duration)
 RECONNECT_NS = 600 * 10**9
@@ -25,13 +28,13 @@ JSON = Option("--json", "print JSON: protobuf's mapping, one object a line")
 
 
 def target_of(parsed: Parsed, environment: Environment) -> Target:
-    """The server that the options and the environment name. Raises UsageError, LoginNeeded, NotBuilt."""
+    """The server that the options and the environment name. Raises UsageError, LoginNeeded."""
     return choose_target(environment, parsed.text("--server"), local=parsed.flag("--local"))
 
 
 def open_calls(parsed: Parsed, environment: Environment, *, reconnect: bool = False) -> Calls:
     """Calls to that server; `reconnect`: the command has --reconnect. Nothing is dialled before the first call."""
-    connection = _connection(target_of(parsed, environment), environment)
+    connection = open_connection(target_of(parsed, environment), environment)
     from jobrun.client.calls import Calls
 
     if not reconnect:
@@ -39,11 +42,23 @@ def open_calls(parsed: Parsed, environment: Environment, *, reconnect: bool = Fa
     return Calls(connection, (parsed.number(RECONNECT.key) or RECONNECT_NS) / 1e9)
 
 
-def _connection(target: Target, environment: Environment) -> Connection:
-    from jobrun.client.connection import Connection
+def open_accounts(parsed: Parsed, environment: Environment) -> Accounts:
+    """Calls about users and tokens to the server that the options name."""
+    connection = open_connection(target_of(parsed, environment), environment)
+    from jobrun.client.accounts import Accounts
 
+    return Accounts(connection)
+
+
+def open_connection(target: Target, environment: Environment) -> Connection:
+    """The connection to a server. Raises LoginNeeded where there is no login for it."""
+    from jobrun.client.connection import Connection
+    from jobrun.client.routes import PlainRoute
+
+    if target.server is not None:
+        return Connection(_tls_route(target, target.server, environment))
     if not target.private:
-        return Connection(lambda: target.address, target.name)
+        return Connection(PlainRoute(lambda: target.address, target.name))
     from jobrun.client.private_server import PrivateServer
     from jobrun.version import BUILD, VERSION
 
@@ -53,5 +68,18 @@ def _connection(target: Target, environment: Environment) -> Connection:
             say("no login: running on this machine")
 
     server = PrivateServer(environment, VERSION, BUILD, say_once)
-    connection = Connection(server.dial, target.name)
+    connection = Connection(PlainRoute(server.dial, target.name))
     return connection
+
+
+def _tls_route(target: Target, server: Address, environment: Environment) -> Route:
+    """Raises LoginNeeded where there is no login that could be used."""
+    from jobrun.client.access import MachineAccess
+    from jobrun.client.session_access import SessionAccess
+    from jobrun.client.tls_routes import login_route, token_route
+    from jobrun.config.logins import open_logins
+
+    logins = open_logins(environment)
+    if target.token is not None:
+        return token_route(target.token, MachineAccess(target.token), logins, environment)
+    return login_route(server, SessionAccess(logins, str(server)), logins, environment)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import os
 from collections.abc import Iterator
 
+from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_of
 from jobrun.cli.options import Option, Parsed
 from jobrun.cli.text import is_utf8, raw
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal
-from jobrun.config.numbers import parse_count, parse_duration, parse_grace, parse_size
-from jobrun.limits import BYTES, LIMITS, NANOSECONDS, Limit
+from jobrun.config.numbers import parse_count, parse_grace
+from jobrun.limits import LIMITS
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import StartRequest
 
@@ -24,28 +24,6 @@ STDIN_MOST = 1 << 20
 WITHHELD = (b"JOBRUN_TOKEN", b"JOBRUN_PASSWORD")
 """Never passed to a job: the first by its name, the second and all names that begin with it."""
 
-LIMIT_HELP = {
-    "cpu_time": "CPU time of the whole process tree",
-    "memory_bytes": "memory of the whole process tree",
-    "address_space_bytes": "address space of each process (RLIMIT_AS)",
-    "file_size_bytes": "largest file that a process may write",
-    "processes": "processes and threads in the tree",
-    "open_files": "open files of each process, from 16",
-    "cpus": "whole CPUs that the job may use",
-    "timeout": "wall time, from its first process on",
-    "log_bytes": "output kept, from 1M: its beginning and end stay, the middle goes (256M)",
-}
-
-
-def _limit_option(limit: Limit) -> Option:
-    help_ = LIMIT_HELP[limit.field]
-    if limit.unit == NANOSECONDS:
-        return Option(limit.flag, help_, "DUR", parse_duration)
-    if limit.unit == BYTES:
-        return Option(limit.flag, help_, "SIZE", functools.partial(parse_size, least=limit.least))
-    return Option(limit.flag, help_, "N", functools.partial(parse_count, least=limit.least))
-
-
 SPEC_OPTIONS = (
     Option("--name", "a label for lists", "NAME"),
     Option("--env", "a variable of the job; a name alone copies yours", "K[=V]"),
@@ -54,7 +32,7 @@ SPEC_OPTIONS = (
     Option("--cwd", "the job's working folder", "DIR"),
     Option("-i", "read stdin to its end first, at most 1 MiB, and give it to the job"),
     Option("--grace", "from the stop signal to KILL (10s); 0s: KILL at once", "DUR", parse_grace),
-    *(_limit_option(limit) for limit in LIMITS),
+    *LIMIT_OPTIONS,
     Option("--slots", "slots of the server that the job takes", "N", parse_count),
     Option("--network", "what the job sees: host, or none (not in this version)", "host|none"),
     Option("--upload", "send a folder to work in (not in this version)", "DIR"),
@@ -84,7 +62,9 @@ def build_request(parsed: Parsed, environment: Environment, *, private: bool) ->
     Refusal."""
     _refuse_unbuilt(parsed)
     argv = _argv(parsed)
-    spec = wire.JobSpec(argv=argv, name=_text(parsed, "--name"), limits=_limits(parsed), env=_env(parsed, environment))
+    spec = wire.JobSpec(
+        argv=argv, name=_text(parsed, "--name"), limits=limits_of(parsed), env=_env(parsed, environment)
+    )
     spec.cwd = _cwd(parsed, private=private)
     if private:
         _add_own_environment(spec, environment)
@@ -128,19 +108,6 @@ def _text(parsed: Parsed, option: str) -> str:
     if not is_utf8(text):
         raise parsed.usage_error(f"{option}: {text} is no UTF-8")
     return text
-
-
-def _limits(parsed: Parsed) -> wire.Limits:
-    limits = wire.Limits()
-    for limit in LIMITS:
-        value = parsed.number(limit.flag)
-        if value is None:
-            continue
-        if limit.unit == NANOSECONDS:
-            getattr(limits, limit.field).FromNanoseconds(value)
-        else:
-            setattr(limits, limit.field, value)
-    return limits
 
 
 def _env(parsed: Parsed, environment: Environment) -> dict[str, bytes]:

@@ -15,7 +15,7 @@ from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.spec import SPEC_OPTIONS, build_request, in_words_of_options
 from jobrun.cli.streaming import RESULT, say_goes_on, say_waiting, show_to_the_end
 from jobrun.config.environment import Environment
-from jobrun.config.errors import Refusal
+from jobrun.config.errors import LoginNeeded, Refusal
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import StartRequest, StopRequest
 
@@ -58,7 +58,7 @@ def _show(calls: Calls, job: Job, parsed: Parsed) -> int:
         return show_to_the_end(calls, job, parsed)
     except BrokenOutput:
         return _stop_unread(calls, job.id)
-    except (LostConnection, NoServer, OutputFailed) as error:
+    except (LostConnection, NoServer, LoginNeeded, OutputFailed) as error:
         say_goes_on(job.id, error)
         return OURS
 

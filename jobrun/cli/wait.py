@@ -16,7 +16,7 @@ from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.streaming import RESULT, write_result
 from jobrun.cli.words import some_ids
 from jobrun.config.environment import Environment
-from jobrun.config.errors import Refusal
+from jobrun.config.errors import LoginNeeded, Refusal
 from jobrun.config.numbers import parse_duration
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
 
@@ -60,10 +60,8 @@ def _wait_for(calls: Calls, word: str, until: float | None) -> Job | None:
         return job
     try:
         return calls.status(job.id) if calls.wait(job.id, until=until) else None
-    except LostConnection as error:
-        raise LostConnection(f"{error}: job {job.id} goes on: jobrun attach {job.id}") from error
-    except NoServer as error:
-        raise NoServer(f"{error}: job {job.id} goes on: jobrun attach {job.id}") from error
+    except (LostConnection, NoServer, LoginNeeded) as error:
+        raise Refusal(f"{error}: job {job.id} goes on: jobrun attach {job.id}") from error
 
 
 def _print(parsed: Parsed, job: Job) -> None:

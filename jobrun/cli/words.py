@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobrun.cli.options import Parsed
+from jobrun.cli.text import is_utf8
 
 
 def one_id(parsed: Parsed) -> str:
@@ -13,6 +14,14 @@ def one_id(parsed: Parsed) -> str:
     if len(words) > 1:
         raise parsed.usage_error(f"takes one ID, not {len(words)}")
     return words[0]
+
+
+def one_word(parsed: Parsed, what: str) -> str:
+    """The only word; `what` it should be. Raises UsageError."""
+    _refuse_late_options(parsed)
+    if len(parsed.words) != 1 or not is_utf8(parsed.words[0]):
+        raise parsed.usage_error(f"takes one {what}, not {' '.join(parsed.words) or 'nothing'}")
+    return parsed.words[0]
 
 
 def some_ids(parsed: Parsed) -> Sequence[str]:

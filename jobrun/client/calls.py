@@ -8,10 +8,11 @@ from typing import TypeVar
 
 import grpc
 
+from jobrun.client.access import NOTHING, Metadata
 from jobrun.client.connection import Connection
 from jobrun.client.errors import LostConnection, NoServer
-from jobrun.client.retry import Retry
-from jobrun.config.errors import NoSuchJob
+from jobrun.client.retry import Retry, ask
+from jobrun.config.errors import NoSuchThing
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
 from jobrun.wire.gen.jobrun.v1.job_service_pb2_grpc import JobServiceStub
@@ -46,32 +47,33 @@ class Calls:
 
     def start(self, request: wire.StartRequest) -> Job:
         """Starts a job; `request_id` makes the retry safe."""
-        return self._try(lambda stub: stub.Start(request, timeout=ANSWER_S)).job
+        return self._try(lambda stub, who: stub.Start(request, timeout=ANSWER_S, metadata=who)).job
 
     def stop(self, request: wire.StopRequest) -> Job:
         """Stops a job; answers when it has finished, however long that takes."""
-        return self._try(lambda stub: stub.Stop(request)).job
+        return self._try(lambda stub, who: stub.Stop(request, metadata=who)).job
 
     def status(self, job_id: str) -> Job:
         """One job as it stands."""
-        return self._try(lambda stub: stub.GetStatus(wire.GetStatusRequest(job_id=job_id), timeout=ANSWER_S)).job
+        request = wire.GetStatusRequest(job_id=job_id)
+        return self._try(lambda stub, who: stub.GetStatus(request, timeout=ANSWER_S, metadata=who)).job
 
     def list(self, request: wire.ListRequest) -> wire.ListResponse:
         """One page."""
-        return self._try(lambda stub: stub.List(request, timeout=ANSWER_S))
+        return self._try(lambda stub, who: stub.List(request, timeout=ANSWER_S, metadata=who))
 
     def remove(self, job_id: str) -> None:
         """Forgets a finished job. One that is gone at the second try was removed by the first, whose answer is lost."""
         tries = 0
 
-        def once(stub: JobServiceStub) -> wire.RemoveResponse:
+        def once(stub: JobServiceStub, who: Metadata) -> wire.RemoveResponse:
             nonlocal tries
             tries += 1
-            return stub.Remove(wire.RemoveRequest(job_id=job_id), timeout=ANSWER_S)
+            return stub.Remove(wire.RemoveRequest(job_id=job_id), timeout=ANSWER_S, metadata=who)
 
         try:
             self._try(once)
-        except NoSuchJob:
+        except NoSuchThing:
             if tries == 1:
                 raise
 
@@ -82,8 +84,10 @@ class Calls:
         retry = Retry(self._connection, self._reconnect_s)
         short = True
         while True:
+            used = NOTHING
             try:
-                for response in self._connection.stub().Logs(request):
+                used = self._connection.metadata()
+                for response in self._stub().Logs(request, metadata=used):
                     retry.answered()
                     if short and response.ByteSize() > LONG_LOG_BYTES:
                         short = False
@@ -93,7 +97,7 @@ class Calls:
                         return
                     request.cursor = response.next_cursor
             except grpc.RpcError as error:
-                retry.failed(error)
+                retry.failed(error, used)
             except NoServer as error:
                 retry.not_started(error)
             else:
@@ -106,32 +110,27 @@ class Calls:
         retry = Retry(self._connection, self._reconnect_s)
         request = wire.WatchRequest(job_id=job_id)
         while True:
+            used = NOTHING
             try:
-                for response in self._connection.stub().Watch(request, timeout=_left(until)):
+                used = self._connection.metadata()
+                for response in self._stub().Watch(request, timeout=_left(until), metadata=used):
                     retry.answered()
                     if response.job.HasField("finished"):
                         return True
             except grpc.RpcError as error:
                 if _over(until):
                     return False
-                retry.failed(error)
+                retry.failed(error, used)
             except NoServer as error:
                 retry.not_started(error)
             else:
                 _go_on_after_cut(retry)
 
-    def _try(self, call: Callable[[JobServiceStub], Answer]) -> Answer:
-        retry = Retry(self._connection, self._reconnect_s)
-        while True:
-            try:
-                answer = call(self._connection.stub())
-            except grpc.RpcError as error:
-                retry.failed(error)
-            except NoServer as error:
-                retry.not_started(error)
-            else:
-                retry.answered()
-                return answer
+    def _stub(self) -> JobServiceStub:
+        return JobServiceStub(self._connection.channel())
+
+    def _try(self, call: Callable[[JobServiceStub, Metadata], Answer]) -> Answer:
+        return ask(self._connection, self._reconnect_s, JobServiceStub, call)
 
 
 def _go_on_after_cut(retry: Retry) -> None:

@@ -1,8 +1,14 @@
-"""A gRPC channel to one server: plaintext, over a unix socket or loopback."""
+"""A gRPC channel to one server: plaintext over a unix socket or loopback, or TLS."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import grpc
+
+if TYPE_CHECKING:
+    from jobrun.client.trust import Trust
+    from jobrun.config.address import Address
 
 KEEPALIVE_MS = 30_000
 """A server lets clients ping this often (CONTRACT 4); a dead peer is noticed after this and KEEPALIVE_TIMEOUT_MS."""
@@ -20,10 +26,25 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.max_receive_message_length", RECEIVE_MOST),
     ("grpc.max_send_message_length", RECEIVE_MOST),
     ("grpc.enable_retries", 0),  # what is tried again is decided in calls.py alone
-    ("grpc.default_authority", "jobrun.internal"),  # else the socket's path, percent-encoded
+    ("grpc.service_config_disable_resolution", 1),  # no TXT records are asked how to call
 )
+OWN_AUTHORITY = ("grpc.default_authority", "jobrun.internal")  # else the socket's path, percent-encoded
 
 
 def open_channel(address: str) -> grpc.Channel:
-    """A channel to `address`, such as `unix:/path` or `ipv4:127.0.0.1:50443`. The first call dials."""
-    return grpc.insecure_channel(address, options=OPTIONS)
+    """A plaintext channel to `address`, such as `unix:/path` or `ipv4:127.0.0.1:50443`. The first call dials."""
+    return grpc.insecure_channel(address, options=(*OPTIONS, OWN_AUTHORITY))
+
+
+def open_tls_channel(server: Address, trust: Trust) -> grpc.Channel:
+    """A channel with TLS to a server whose certificate `trust` verifies. The first call dials."""
+    options = [*OPTIONS]
+    if trust.name:
+        options += [("grpc.ssl_target_name_override", trust.name), ("grpc.default_authority", trust.name)]
+    credentials = grpc.ssl_channel_credentials(root_certificates=trust.roots)
+    return grpc.secure_channel(_scheme(server) + str(server), credentials, options=options)
+
+
+def _scheme(server: Address) -> str:
+    """Numeric ones ask no resolver."""
+    return "ipv6:" if server.is_ipv6 else "ipv4:" if server.is_ipv4 else "dns:///"

@@ -9,8 +9,9 @@ INITIAL = "/proc/self/environ"
 """proc(5). os.environ is not the same: Python's coercion of the C locale adds LC_CTYPE to it, which no job may see."""
 OURS = (b"JOBRUN_SEARCHED",)
 """Variables of the launcher; never passed on."""
-GRPC_NOISE = ("GRPC_TRACE", "GRPC_VERBOSITY", "PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION")
-"""What would change how gRPC or protobuf work or talk in our own process. A job still gets them."""
+NOT_OBEYED = ("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "SSLKEYLOGFILE")
+"""Beside gRPC's own, what would change how gRPC, protobuf or TLS work or talk in our own process: traces and key logs
+show tokens. A job still gets them."""
 
 
 class Environment:
@@ -50,8 +51,11 @@ def parse_block(block: bytes) -> dict[bytes, bytes]:
 
 
 def quiet_grpc() -> None:
-    """Keeps gRPC's own log off stderr, and its fork handlers off. Call before grpc is imported."""
-    for name in GRPC_NOISE:
-        os.environ.pop(name, None)
+    """Keeps gRPC's own log off stderr, its fork handlers off, and what the caller's environment says of gRPC and TLS
+    out of this process. Host names are looked up as all other programs do. Call before grpc is imported."""
+    for name in list(os.environ):
+        if name in NOT_OBEYED or name.startswith(("GRPC_", "grpc_")):
+            del os.environ[name]
     os.environ["GRPC_VERBOSITY"] = "NONE"
     os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+    os.environ["GRPC_DNS_RESOLVER"] = "native"

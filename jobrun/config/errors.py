@@ -17,8 +17,8 @@ class UsageError(Refusal):
     code = 2
 
 
-class NoSuchJob(Refusal):
-    """No such job, or one that the caller may not see."""
+class NoSuchThing(Refusal):
+    """No such job, user or token, or one that the caller may not see."""
 
     code = 3
 

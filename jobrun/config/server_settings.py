@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+MINUTE_S, DAY_S = 60, 86_400
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ServerSettings:
@@ -32,3 +34,18 @@ class ServerSettings:
     """The version of the program, as `jobrun version` prints it."""
     build: str
     """The hash of what is inside the file; "source" where it runs from a source tree."""
+    certificate: Path | None = None
+    """The operator's own, PEM, the server's own first; None: one that the server makes."""
+    key: Path | None = None
+    """Its key; None exactly where `certificate` is."""
+    access_token_s: int = 10 * MINUTE_S
+    """Seconds that an access token is good for."""
+    session_idle_s: int = 14 * DAY_S
+    """Seconds after its last refresh that a session ends."""
+    session_lifetime_s: int = 90 * DAY_S
+    """Seconds after its login that a session ends."""
+
+    @property
+    def login(self) -> bool:
+        """TLS, users and sessions: all servers but those that are private or insecure."""
+        return not (self.private or self.insecure)

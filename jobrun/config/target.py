@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import enum
-from typing import NamedTuple
+import os
+from typing import TYPE_CHECKING, NamedTuple
 
 from jobrun.config.environment import Environment
-from jobrun.config.errors import LoginNeeded, NotBuilt, UsageError
+from jobrun.config.errors import LoginNeeded, UsageError
+from jobrun.config.paths import config_home
+
+if TYPE_CHECKING:
+    from jobrun.config.address import Address
+    from jobrun.config.token_string import MachineLogin
 
 UNIX, INSECURE = "unix:", "insecure:"
 
@@ -17,15 +23,19 @@ class Kind(enum.Enum):
     PRIVATE = "private"
     UNIX = "unix"
     INSECURE = "insecure"
+    TLS = "tls"
 
 
 class Target(NamedTuple):
-    """One server. `address` is what gRPC dials; empty for the private server, which may have to be started first.
-    `name` is for people."""
+    """One server. `address` is what gRPC dials; empty for the private server, which may have to be started first, and
+    for one with TLS, which has `server`. `name` is for people. `token`: the machine token that goes there; None: the
+    login there."""
 
     kind: Kind
     address: str
     name: str
+    server: Address | None = None
+    token: MachineLogin | None = None
 
     @property
     def takes_surroundings(self) -> bool:
@@ -43,14 +53,14 @@ PRIVATE = Target(Kind.PRIVATE, "", "this machine's private server")
 
 
 def choose_target(environment: Environment, server: str | None, *, local: bool) -> Target:
-    """The server by `--server`, `--local` and the environment. Raises UsageError, LoginNeeded, NotBuilt."""
+    """The server by `--server`, `--local`, the environment and the logins. Raises UsageError, LoginNeeded."""
     if local and server is not None:
         raise UsageError("--local and --server name two servers: give one of them")
     if local:
         return PRIVATE
     token = environment.get("JOBRUN_TOKEN")
     if token:
-        raise NotBuilt("JOBRUN_TOKEN")
+        return _of_token(token, server)
     if server is not None:
         return parse_server(server, "--server")
     if token is not None:
@@ -60,18 +70,54 @@ def choose_target(environment: Environment, server: str | None, *, local: bool) 
         raise LoginNeeded("JOBRUN_SERVER is set but empty: set it to a server, or unset it")
     if named is not None:
         return parse_server(named, "JOBRUN_SERVER")
-    return PRIVATE
+    return _of_login(environment)
+
+
+def _of_token(text: str, server: str | None) -> Target:
+    """A token goes to its own server alone."""
+    from jobrun.config.token_string import parse_token
+
+    token = parse_token(text)
+    own = tls_target(token.server)._replace(token=token)
+    if server is not None and parse_server(server, "--server").server != token.server:
+        raise UsageError(f"--server: {server} is not {own.name}, to which JOBRUN_TOKEN belongs: unset one of them")
+    return own
+
+
+def _of_login(environment: Environment) -> Target:
+    """The current login; the private server only where there never was one."""
+    if not os.path.lexists(config_home(environment)):
+        return PRIVATE
+    from jobrun.config.logins import open_logins
+
+    current = open_logins(environment).current()
+    if current is None:
+        return PRIVATE
+    if not current:
+        raise LoginNeeded("logged out: log in by jobrun login HOST, or say --local for this machine")
+    return _tls(current, "current login")
 
 
 def parse_server(text: str, source: str) -> Target:
-    """The server that `text` names; `source` (an option or a variable) is named in the error."""
+    """The server that `text` names; `source` (an option or a variable) is named in the error. Raises UsageError."""
     if text.startswith(UNIX):
         return _unix(text[len(UNIX) :], source)
     if text.startswith(INSECURE):
         return _insecure(text[len(INSECURE) :], source)
     if not text:
         raise UsageError(f"{source}: is empty: give HOST[:PORT], insecure:127.0.0.1:PORT or unix:PATH")
-    raise NotBuilt(f"{source}: {text}: TLS")
+    return _tls(text, source)
+
+
+def _tls(text: str, source: str) -> Target:
+    from jobrun.config.address import parse_address
+
+    return tls_target(parse_address(text, source))
+
+
+def tls_target(server: Address) -> Target:
+    """A server with TLS and login."""
+    return Target(Kind.TLS, "", str(server), server)
 
 
 def parse_port(text: str, source: str, *, least: int = 1) -> int:

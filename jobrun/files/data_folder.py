@@ -32,6 +32,16 @@ class DataFolder:
         """One folder a job, where jobs get fresh ones."""
         return self.path / "work"
 
+    @property
+    def tls(self) -> Path:
+        """Key and certificate of the server's own."""
+        return self.path / "tls.pem"
+
+    @property
+    def users(self) -> Path:
+        """The database of users, sessions and machine tokens; there once a server with login was started."""
+        return self.path / "users.db"
+
 
 def storage_error(error: OSError) -> Exception:
     """StorageFull where it is that; else the error as it is."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import signal
 import struct
 from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from jobrun.model.errors import StoreError
 
@@ -16,33 +17,47 @@ _FLOCK = struct.Struct("hhqqi4x")
 """struct flock of fcntl(2) on 64-bit Linux: type, whence, start, length, pid."""
 
 
+TEXT_MOST = 8192
+"""Bytes of the file: three lines, one of them a path."""
+
+
+class LockText(NamedTuple):
+    """What the file says of its holder, a line each, for clients that look."""
+
+    version: str
+    """And build."""
+    socket: str
+    """Where it listens; empty: not at a socket."""
+    login: bool
+    """It has users; takes SIGHUP as a wish to look at them and its certificate again."""
+
+    def lines(self) -> str:
+        """The file's whole content."""
+        return f"{self.version}\n{self.socket}\n{'login' if self.login else ''}\n"
+
+
 class DataLock:
-    """`DATA/lock`. It says which version holds it, and at which socket, for clients that look. Never open the file
-    again in the same process: to close any descriptor of it gives the lock back."""
+    """`DATA/lock`. Never open the file again in the same process: to close any descriptor of it gives the lock back."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / "lock"
         self._fd = -1
 
-    def take(self, text: str, wait_s: float) -> None:
+    def take(self, text: LockText, wait_s: float) -> None:
         """Waits up to `wait_s` seconds for a server that is ending; main thread only. StoreError, OSError."""
         self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         try:
             self._lock(wait_s)
         except OSError as error:
-            pid = self._holder()
+            pid = _holder(self._fd)
             self.give_back()
             raise StoreError(f"{self._path.parent} is in use by pid {pid}: end it, or use another --data") from error
         os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, os.fsencode(f"{text}\n"), 0)
+        os.pwrite(self._fd, os.fsencode(text.lines()), 0)
 
     def give_back(self) -> None:
         """Once nothing in the folder is written any more."""
         os.close(self._fd)
-
-    def _holder(self) -> int:
-        asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        return int(_FLOCK.unpack(fcntl.fcntl(self._fd, fcntl.F_GETLK, asked))[4])
 
     def _lock(self, wait_s: float) -> None:
         if not wait_s:
@@ -55,6 +70,42 @@ class DataLock:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, before)
+
+
+def hang_up(folder: Path) -> bool:
+    """SIGHUP to the server with login that holds the folder; whether there is one. Never for that server itself.
+
+    The pid is asked for again once a pidfd holds it, so that no stranger is ever signalled. StoreError, OSError."""
+    with contextlib.ExitStack() as stack:
+        try:
+            fd = os.open(folder / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+            stack.callback(os.close, fd)
+            pid = _holder(fd)
+            if not pid or not _has_login(fd):
+                return False  # one that took the lock just now, and has not said so, has not read its files either
+            process = os.pidfd_open(pid)
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+        stack.callback(os.close, process)
+        if _holder(fd) != pid:
+            return False
+        signal.pidfd_send_signal(process, signal.SIGHUP)
+        return True
+
+
+def _has_login(fd: int) -> bool:
+    return os.pread(fd, TEXT_MOST, 0).split(b"\n")[2:3] == [b"login"]
+
+
+def _holder(fd: int) -> int:
+    """Pid of the process that holds the lock on the open file, 0 where none does: fcntl(2) F_GETLK."""
+    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+    if kind == fcntl.F_UNLCK:
+        return 0
+    if pid <= 0:
+        raise StoreError("a server in another container or machine holds the data folder: do this there")
+    return int(pid)
 
 
 def _too_late(number: int, frame: FrameType | None) -> NoReturn:

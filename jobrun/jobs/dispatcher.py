@@ -108,7 +108,7 @@ class Dispatcher:
         self.remove_folder(live.id)
 
     def _make_file(self, live: LiveJob, secrets: Secrets | None) -> None:
-        cpuset = self._tools.cpus.take(live.id, live.job.spec.limits.get("cpus", 0))
+        cpuset = self._tools.cpus.take(live.id, live.job.limits.get("cpus", 0))
         folder = self._tools.folders.create(live.id) if self._tools.folders else None
         self._engine.create(live.id, order_for(live.job, cpuset, folder), secrets)
         live.has_file = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from jobrun.files.workdir import TEMPORARY
@@ -15,8 +16,9 @@ PATH = b"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 def order_for(job: Job, cpuset: tuple[int, ...], folder: Path | None) -> Order:
     """`folder`: its fresh one; None: it runs where and with what its caller says."""
     return Order(
-        spec=job.spec,
+        spec=dataclasses.replace(job.spec, limits=job.limits),  # those that hold, asked for or not
         user=job.user,
+        machine_token=job.machine_token,
         env_base={} if folder is None else _clean_base(job.unix_user, folder),
         work_dir="" if folder is None else str(folder),
         cpuset=cpuset,

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING
 
 from jobrun.jobfile import file, layout, lock, reader
-from jobrun.model.job import DEFAULT_LOG_BYTES, End, JobSpec, StartFailure, Usage
+from jobrun.jobs.orders import Order
+from jobrun.model.job import DEFAULT_LOG_BYTES, End, StartFailure, Usage
 from jobrun.model.lifecycle import EndReason, StartStep
 from jobrun.runner import ending, marked, tree
 from jobrun.runner.claim import boot_id
@@ -16,18 +17,18 @@ if TYPE_CHECKING:
     from jobrun.jobfile.bencode import Decoded, Value
 
 
-def spec_record(
-    job_id: str, spec: JobSpec, *, user: str, cwd: str, env_base: dict[str, bytes], cpus: tuple[int, ...]
-) -> dict[bytes, Value]:
+def spec_record(job_id: str, order: Order, *, cwd: str) -> dict[bytes, Value]:
     """What the supervisor reads, and what an index could be made from anew. No value of the environment that a caller
     gave is in it."""
+    spec = order.spec
     return {
         b"id": job_id,
-        b"user": user,
+        b"user": order.user,
+        b"machine_token": order.machine_token,
         b"name": spec.name,
         b"argv": list(spec.argv),
         b"cwd": cwd,
-        b"env_base": {name.encode(): value for name, value in env_base.items()},
+        b"env_base": {name.encode(): value for name, value in order.env_base.items()},
         b"env_names": list(spec.env_names),
         b"secret_env_names": list(spec.secret_env_names),
         b"limits": {name.encode(): value for name, value in spec.limits.items()},
@@ -35,7 +36,7 @@ def spec_record(
         b"grace_ns": spec.grace_ns,
         b"umask": spec.umask,
         b"slots": spec.slots,
-        b"cpus": list(cpus),
+        b"cpus": list(order.cpuset),
     }
 
 

@@ -276,8 +276,7 @@ def _opened(path: str, mode: int) -> Iterator[int]:
 
 def _spec(job_id: str, order: Order) -> dict[bytes, Value]:
     cwd = os.path.join(order.work_dir or "/", order.spec.cwd)
-    env = dict(order.env_base)
-    return job_records.spec_record(job_id, order.spec, user=order.user, cwd=cwd, env_base=env, cpus=order.cpuset)
+    return job_records.spec_record(job_id, order, cwd=cwd)
 
 
 def _cpus(value: Decoded) -> tuple[int, ...]:

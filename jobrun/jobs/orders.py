@@ -16,6 +16,7 @@ class Order:
 
     spec: JobSpec
     user: str
+    machine_token: str = ""
     env_base: Mapping[str, bytes]
     work_dir: str
     cpuset: tuple[int, ...]

@@ -34,7 +34,7 @@ def _taken_over(stored: StoredJob, tools: Tools) -> LiveJob:
         tools.queue.restore_waiting(live.place)
         return live
     tools.queue.restore_running(live.place)
-    if "cpus" in job.spec.limits:
+    if "cpus" in job.limits:
         _restore_cpus(live, tools)
     return live
 

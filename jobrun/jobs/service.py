@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncGenerator
 
 from jobrun.jobs import request_hash, spec_checks
+from jobrun.jobs.ceilings import limits_that_hold
 from jobrun.jobs.dispatcher import SWEEP_S, Dispatcher, Tools
 from jobrun.jobs.ids import is_id, new_id
 from jobrun.jobs.kept_tasks import KeptTasks
@@ -25,6 +27,7 @@ from jobrun.model.errors import (
     RequestIdRemoved,
     RequestIdReused,
     ShuttingDown,
+    TooManyStops,
 )
 from jobrun.model.job import Job, JobSpec, Secrets
 from jobrun.model.job_filter import JobFilter
@@ -57,7 +60,10 @@ class JobService:
         self._tasks = KeptTasks()
         self._jobs = Dispatcher(tools, self._tasks)
         self._views = Views(tools.engine, tools.queue)
-        self._under_way: dict[tuple[str, str], _UnderWay] = {}
+        self._under_way: dict[tuple[str, str, str], _UnderWay] = {}
+        """By user, machine token and request_id."""
+        self._accepting: dict[str, set[asyncio.Task[LiveJob]]] = {}
+        """By user: Starts that are being put on record."""
         self._closing = False
 
     def open(self) -> None:
@@ -98,31 +104,41 @@ class JobService:
             raise NotAllowed(f"{caller.user} may only look at jobs")
         spec_checks.check(spec, secrets, self._ground)
         if not request_id:
-            accepted = self._tasks.keep(self._accept(caller.user, spec, secrets, None))
+            accepted = self._begin(caller, spec, secrets, None)
             return self._views.just_accepted(await asyncio.shield(accepted))
         return await self._start_once(caller, spec, secrets, request_id)
 
     async def _start_once(self, caller: Caller, spec: JobSpec, secrets: Secrets, request_id: str) -> Job:
         request_hash.check_request_id(request_id)
         wish = request_hash.request_hash(self._store.request_key, spec, secrets)
-        key = (caller.user, request_id)
+        key = (caller.user, caller.machine_token, request_id)
         if (known := self._store.job_of_request(*key)) is not None:
             _check_same(known[1], wish)
             return self.status(caller, known[0])
         if self._store.was_removed(*key, time.time_ns()):
             raise RequestIdRemoved(f"the job of request {request_id} was removed: use another request_id")
         if (under_way := self._under_way.get(key)) is None:
-            accepted = self._tasks.keep(self._accept(caller.user, spec, secrets, Request(request_id, wish)))
+            accepted = self._begin(caller, spec, secrets, Request(request_id, wish))
             under_way = self._under_way[key] = _UnderWay(wish, accepted)
             accepted.add_done_callback(lambda _: self._under_way.pop(key))
         _check_same(under_way.hash, wish)
         return self._views.just_accepted(await asyncio.shield(under_way.accepted))
 
-    async def _accept(self, user: str, spec: JobSpec, secrets: Secrets, request: Request | None) -> LiveJob:
+    def _begin(self, caller: Caller, spec: JobSpec, secrets: Secrets, request: Request | None) -> asyncio.Task[LiveJob]:
+        accepted = self._tasks.keep(self._accept(caller, spec, secrets, request))
+        of_user = self._accepting.setdefault(caller.user, set())
+        of_user.add(accepted)
+        accepted.add_done_callback(of_user.discard)
+        return accepted
+
+    async def _accept(self, caller: Caller, spec: JobSpec, secrets: Secrets, request: Request | None) -> LiveJob:
+        limits = limits_that_hold(spec.limits, caller.ceilings, self._ground.cpus)
         job = Job(
             id=self._free_id(),
-            user=user,
+            user=caller.user,
+            machine_token=caller.machine_token,
             spec=spec,
+            limits=limits,
             created_ns=time.time_ns(),
             state=State.QUEUED,
             unix_user=self._tools.unix_user,
@@ -150,7 +166,7 @@ class JobService:
         """Answers with its end. Goes on when the call is cut; a second one joins."""
         spec_checks.check_stop(signal, grace_ns)
         live = self._visible(caller, job_id)
-        _check_touches(caller, live.job.user if isinstance(live, LiveJob) else live.user)
+        _check_touches(caller, live.job if isinstance(live, LiveJob) else live)
         if isinstance(live, Job):
             return live
         self._jobs.stop(live, signal, grace_ns, caller.user)
@@ -208,7 +224,8 @@ class JobService:
             raise NotAllowed(f"{caller.user} may see no jobs of others")
         states = wanted.states
         on_record = states | {State.STARTING} if State.RUNNING in states else states
-        found = self._store.find(dataclasses.replace(wanted, states=on_record), page, before)
+        token = None if caller.all_jobs else caller.machine_token
+        found = self._store.find(dataclasses.replace(wanted, states=on_record, machine_token=token), page, before)
         jobs = [(stored.seq, self._now(stored.job)) for stored in found.jobs]
         return FoundJobs([(seq, job) for seq, job in jobs if job.state in states], found.more_before)
 
@@ -216,13 +233,13 @@ class JobService:
         """JobNotFinished; JobNotFound, for the second of two calls too."""
         job = self._visible(caller, job_id)
         if isinstance(job, LiveJob):
-            _check_touches(caller, job.job.user)
+            _check_touches(caller, job.job)
             if job.phase is not Phase.TOLD:
                 raise JobNotFinished(f"job {job_id} has not finished: stop it first")
             self._engine.remove(job_id)  # its end is not on record for want of room: here is some
             await asyncio.shield(self._tasks.keep(self._jobs.record(job)))
         else:
-            _check_touches(caller, job.user)
+            _check_touches(caller, job)
         removing = self._tasks.keep(self.forget(job_id))
         if not await asyncio.shield(removing):
             raise JobNotFound
@@ -233,6 +250,25 @@ class JobService:
         self._engine.remove(job_id)
         return await self._store.remove(job_id, time.time_ns())
 
+    # of one user, whoever asks: for when he is removed
+
+    def unfinished(self, user: str) -> list[str]:
+        """Ids of his jobs that are not over, those too that are just being put on record."""
+        return [live.id for live in self._unfinished(user)]
+
+    def _unfinished(self, user: str) -> list[LiveJob]:
+        return [live for live in self._jobs.live.values() if live.job.user == user and not live.ended.is_set()]
+
+    async def stop_all(self, user: str, by: str) -> None:
+        """Stop them, and wait for their ends. For a user who can start no more."""
+        if accepting := self._accepting.get(user):
+            await asyncio.wait(accepting)
+        for live in (his := self._unfinished(user)):
+            with contextlib.suppress(TooManyStops, JobDamaged):  # it stops already; the next sweep tells its end
+                self._jobs.stop(live, None, None, by)
+        for live in his:
+            await live.ended.wait()
+
     # what they share
 
     def _visible(self, caller: Caller, job_id: str) -> LiveJob | Job:
@@ -241,11 +277,11 @@ class JobService:
             raise JobNotFound
         live = self._jobs.live.get(job_id)
         if live is not None and live.phase is not Phase.ACCEPTING:
-            if not caller.sees(live.job.user):
+            if not caller.sees(live.job):
                 raise JobNotFound
             return live
         stored = self._store.job(job_id)
-        if stored is None or not caller.sees(stored.job.user):
+        if stored is None or not caller.sees(stored.job):
             raise JobNotFound
         return live if live is not None else stored.job
 
@@ -278,6 +314,6 @@ def _check_same(known: bytes, wish: bytes) -> None:
         raise RequestIdReused("this request_id was used for another spec: use another one")
 
 
-def _check_touches(caller: Caller, owner: str) -> None:
-    if not caller.touches(owner):
+def _check_touches(caller: Caller, job: Job) -> None:
+    if not caller.touches(job):
         raise NotAllowed(f"{caller.user} may only look at this job")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from jobrun.limits import COUNT, LIMITS, MOST, NANOSECONDS
@@ -44,6 +44,18 @@ def check_stop(signal: int | None, grace_ns: int | None) -> None:
         raise InvalidRequest("signal", f"{signal} is no signal of Linux: 1 to 64")
     if grace_ns is not None:
         _check_grace("grace", grace_ns)
+
+
+def check_limits(limits: Mapping[str, int], place: str) -> None:
+    """Of a job, or ceilings: whatever the machine, they must make sense. `place`: their own path in the request."""
+    for limit in LIMITS:
+        if limit.field not in limits:
+            continue
+        value, field, most = limits[limit.field], f"{place}.{limit.field}", MOST[limit.unit]
+        if not limit.least <= value <= most:
+            raise InvalidRequest(field, f"{value} is not within {limit.least} to {most}, {limit.unit}")
+        if not limit.enforced_by:
+            raise NotEnforceable(f"{field}: nothing on this machine can enforce it in this version")
 
 
 def _argv(spec: JobSpec, secrets: Secrets, ground: Ground) -> None:
@@ -96,16 +108,10 @@ def _cwd(spec: JobSpec, secrets: Secrets, ground: Ground) -> None:
 
 
 def _limits(spec: JobSpec, secrets: Secrets, ground: Ground) -> None:
-    for limit in LIMITS:
-        if limit.field not in spec.limits:
-            continue
-        value, field = spec.limits[limit.field], f"spec.limits.{limit.field}"
-        most = min(MOST[limit.unit], ground.cpus) if limit.field == "cpus" else MOST[limit.unit]
-        if not limit.least <= value <= most:
-            unit = "what this machine has" if limit.field == "cpus" else limit.unit
-            raise InvalidRequest(field, f"{value} is not within {limit.least} to {most}, {unit}")
-        if not limit.enforced_by:
-            raise NotEnforceable(f"{field}: nothing on this machine can enforce it in this version")
+    check_limits(spec.limits, "spec.limits")
+    if spec.limits.get("cpus", 0) > ground.cpus:
+        text = f"{spec.limits['cpus']} is not within 1 to {ground.cpus}, what this machine has"
+        raise InvalidRequest("spec.limits.cpus", text)
 
 
 def _slots(spec: JobSpec, secrets: Secrets, ground: Ground) -> None:

@@ -52,7 +52,7 @@ class Caller:
     machine_token_name: str = ""
     all_jobs: bool = True
     """False for a machine token that sees and touches only the jobs that it started."""
-    ceilings: Mapping[str, int] = NO_CEILINGS
+    ceilings: Mapping[str, int] = dataclasses.field(default_factory=lambda: NO_CEILINGS)
     """By Limit.field: what a job of this caller may ask for at most, and gets where it does not ask."""
     expires_ns: int | None = None
     """When the token ends, UTC; None: never, as on a private server."""

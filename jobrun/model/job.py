@@ -89,6 +89,8 @@ class Job:
     id: str
     user: str
     spec: JobSpec
+    limits: Mapping[str, int]
+    """What holds, by Limit.field: what was asked for, defaults, and the ceilings of who started it."""
     created_ns: int
     state: State
     machine_token: str = ""

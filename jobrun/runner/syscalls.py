@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_CHILD_SUBREAPER = 1, 4, 36
 _CLOSE_RANGE = 436  # the same number on every CPU (asm-generic/unistd.h)
 _PUNCH_HOLE_KEEP_SIZE = 3
 _RT_SIGACTION = {"x86_64": 13, "aarch64": 134}
@@ -33,6 +33,11 @@ class Syscalls:
     def die_with_parent(self, signal: int) -> None:
         """prctl(2) PR_SET_PDEATHSIG: forgotten at a change of credentials, so to be called after the last one."""
         self._check(self._libc.prctl(_PR_SET_PDEATHSIG, signal, 0, 0, 0))
+
+    def hide_memory(self) -> None:
+        """prctl(2) PR_SET_DUMPABLE: other processes of this uid can not read or trace this one, and there is no core
+        dump; its /proc/PID is root's. Ends with the next exec."""
+        self._check(self._libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0))
 
     def restore_libc_signals(self) -> None:
         """Their default action, by the system call itself; nothing on a CPU whose number of it is not known."""

@@ -1,4 +1,4 @@
-"""Opens jobs.db: pragmas, migrations, and what is said of one that can not be used."""
+"""Opens a database: pragmas, migrations, and what is said of one that can not be used."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from jobrun.model.errors import StorageFull, StoreError
-from jobrun.store.schema import migrate
+from jobrun.store import schema
 
 BUSY_S = 5.0
 """A reader may meet the moment in which a log of writes is recovered; nobody else holds this database for longer."""
 
 
-def open_for_writing(path: Path) -> sqlite3.Connection:
+def open_for_writing(path: Path, steps: schema.Steps | None = None) -> sqlite3.Connection:
     """The one connection that writes; brings the file to the newest version. For any one thread at a time.
+
+    `steps`: those of its tables; None: of jobs.db.
 
     Raises StoreError (damaged, newer, not readable) and StorageFull."""
     with explained(path):
@@ -24,7 +26,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
         db = _connect(path)
         try:
-            _prepare(db, path)
+            _prepare(db, schema.MIGRATIONS if steps is None else steps, path)
         except BaseException:
             db.close()
             raise
@@ -43,13 +45,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
 
 
-def _prepare(db: sqlite3.Connection, path: Path) -> None:
+def _prepare(db: sqlite3.Connection, steps: schema.Steps, path: Path) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise _damaged(path, verdict)
-    migrate(db)
+    schema.migrate(db, steps)
 
 
 @contextlib.contextmanager

@@ -92,7 +92,8 @@ class JobStore:
         """Put a new job on record as it stands, QUEUED or STARTING. Answers its place in the order of creation."""
         spec = spec_text.encode(job.spec)
         asked = (request.id, request.hash) if request else (None, None)
-        columns = (job.id, job.user, job.spec.name, job.unix_user, job.created_ns, int(job.state), spec, *asked)
+        owner, stands = (job.user, job.machine_token), (job.spec.name, job.unix_user, job.created_ns, int(job.state))
+        columns = (job.id, *owner, *stands, spec, spec_text.encode_limits(job.limits), *asked)
         return await self._writer.run(lambda db: _insert(db, columns))
 
     async def dispatched(self, job_id: str) -> None:
@@ -140,14 +141,15 @@ class JobStore:
         """Of every job on record."""
         return {row[0] for row in self._rows(statements.IDS)}
 
-    def job_of_request(self, user: str, request_id: str) -> tuple[str, bytes] | None:
+    def job_of_request(self, user: str, machine_token: str, request_id: str) -> tuple[str, bytes] | None:
         """The job that a request made, and the hash of what was asked then."""
-        found = self._rows(statements.JOB_OF_REQUEST, (user, request_id))
+        found = self._rows(statements.JOB_OF_REQUEST, (user, machine_token, request_id))
         return (found[0][0], found[0][1]) if found else None
 
-    def was_removed(self, user: str, request_id: str, now_ns: int) -> bool:
+    def was_removed(self, user: str, machine_token: str, request_id: str, now_ns: int) -> bool:
         """Whether the job that a request made was removed not long ago."""
-        return bool(self._rows(statements.REMOVED_REQUEST, (user, request_id, now_ns - REMEMBER_NS)))
+        asked = (user, machine_token, request_id, now_ns - REMEMBER_NS)
+        return bool(self._rows(statements.REMOVED_REQUEST, asked))
 
     def find(self, wanted: JobFilter, page: int, before: int | None) -> Page:
         """At most `page` jobs below `before` in the order of creation, None: from the newest on; may be none and have a
@@ -223,6 +225,7 @@ def _scan(wanted: JobFilter) -> str:
 def _asked(wanted: JobFilter, page: int, before: int) -> dict[str, Any]:
     return {
         "user": wanted.user,
+        "machine_token": wanted.machine_token,
         "before": before,
         "scan": SCAN,
         "page": page,

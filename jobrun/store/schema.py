@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import Final
+from typing import Final, TypeAlias
 
 from jobrun.model.errors import StoreError
 
-MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
+Steps: TypeAlias = tuple[tuple[str, ...], ...]
+"""The steps from an empty database to the newest version, each some statements."""
+
+MIGRATIONS: Final[Steps] = (
     (
         "CREATE TABLE meta (key TEXT NOT NULL PRIMARY KEY, value BLOB NOT NULL) STRICT",
         # The key of the hashes of whole requests: they cover values of the environment, so nobody may guess them.
@@ -24,6 +27,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             created_ns INTEGER NOT NULL,
             state INTEGER NOT NULL CHECK (state IN (1, 2, 4)),
             spec TEXT NOT NULL,
+            machine_token TEXT NOT NULL,
+            limits TEXT NOT NULL,
             request_id TEXT,
             request_hash BLOB,
             reason INTEGER CHECK (reason BETWEEN 1 AND 10),
@@ -50,7 +55,8 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             CHECK ((request_id IS NULL) = (request_hash IS NULL))
         ) STRICT
         """,
-        "CREATE UNIQUE INDEX jobs_request ON jobs (user, request_id) WHERE request_id IS NOT NULL",
+        # By machine token too: one that sees its own jobs alone would else meet those of others by their request_id.
+        "CREATE UNIQUE INDEX jobs_request ON jobs (user, machine_token, request_id) WHERE request_id IS NOT NULL",
         "CREATE INDEX jobs_user ON jobs (user, seq)",
         "CREATE INDEX jobs_unfinished ON jobs (user, seq) WHERE state <> 4",
         "CREATE INDEX jobs_finished ON jobs (user, finished_ns) WHERE state = 4",
@@ -58,9 +64,10 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         """
         CREATE TABLE removed_requests (
             user TEXT NOT NULL,
+            machine_token TEXT NOT NULL,
             request_id TEXT NOT NULL,
             removed_ns INTEGER NOT NULL,
-            PRIMARY KEY (user, request_id)
+            PRIMARY KEY (user, machine_token, request_id)
         ) STRICT
         """,
         "CREATE INDEX removed_requests_age ON removed_requests (removed_ns)",
@@ -71,17 +78,17 @@ STRICT_SINCE = (3, 37, 0)
 """The SQLite that knows STRICT tables; a distribution's Python 3.11 may stand on an older one."""
 
 
-def migrate(db: sqlite3.Connection) -> None:
+def migrate(db: sqlite3.Connection, steps: Steps) -> None:
     """Bring `db` to the newest version, each step in a transaction of its own: one that is cut leaves nothing.
 
     Raises StoreError where a newer jobrun wrote it."""
     (found,) = db.execute("PRAGMA user_version").fetchone()
-    if found > len(MIGRATIONS):
+    if found > len(steps):
         raise StoreError(
-            f"the data was written by a newer jobrun (format {found}, this one knows {len(MIGRATIONS)}):"
+            f"the data was written by a newer jobrun (format {found}, this one knows {len(steps)}):"
             " use that one, or another data folder"
         )
-    for version, statements in enumerate(MIGRATIONS[found:], found + 1):
+    for version, statements in enumerate(steps[found:], found + 1):
         _apply(db, version, statements)
 
 

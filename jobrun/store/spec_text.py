@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from jobrun.model.job import JobSpec
@@ -38,3 +39,16 @@ def decode(text: str) -> JobSpec:
         return JobSpec(**known)
     except TypeError as error:
         raise ValueError(f"no spec of a job: {error}") from error
+
+
+def encode_limits(limits: Mapping[str, int]) -> str:
+    """What holds for a job, as one line of JSON."""
+    return json.dumps(dict(sorted(limits.items())), separators=(",", ":"))
+
+
+def decode_limits(text: str) -> dict[str, int]:
+    """The limits that `encode_limits` had. Raises ValueError for what are none."""
+    limits = json.loads(text)
+    if not isinstance(limits, dict):
+        raise ValueError("no limits of a job")
+    return limits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 JOB_COLUMNS: Final = (
-    "seq, id, user, unix_user, created_ns, state, spec,"
+    "seq, id, user, machine_token, unix_user, created_ns, state, spec, limits,"
     " reason, exit_code, signal, started_ns, finished_ns, detail, stopped_by,"
     " failed_step, failed_errno, failed_path, survivors,"
     " user_cpu_ns, system_cpu_ns, peak_memory_bytes, output_bytes, output_dropped_bytes, elapsed_ns"
@@ -15,8 +15,9 @@ JOB_COLUMNS: Final = (
 REQUEST_KEY: Final = "SELECT value FROM meta WHERE key = 'request_key'"
 
 INSERT_JOB: Final = """
-    INSERT INTO jobs (id, user, name, unix_user, created_ns, state, spec, request_id, request_hash)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+    INSERT INTO jobs
+        (id, user, machine_token, name, unix_user, created_ns, state, spec, limits, request_id, request_hash)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 # Compare and set: only a job that is still in the state that its caller saw.
 SET_STATE: Final = "UPDATE jobs SET state = ? WHERE id = ? AND state = ?"
@@ -34,11 +35,13 @@ UNFINISHED: Final = f"SELECT {JOB_COLUMNS} FROM jobs WHERE state <> 4 ORDER BY s
 IDS: Final = "SELECT id FROM jobs"
 ID_EXISTS: Final = "SELECT 1 FROM jobs WHERE id = ?"
 
-JOB_OF_REQUEST: Final = "SELECT id, request_hash FROM jobs WHERE user = ? AND request_id = ?"
-REMOVED_REQUEST: Final = "SELECT 1 FROM removed_requests WHERE user = ? AND request_id = ? AND removed_ns >= ?"
+JOB_OF_REQUEST: Final = "SELECT id, request_hash FROM jobs WHERE user = ? AND machine_token = ? AND request_id = ?"
+REMOVED_REQUEST: Final = """
+    SELECT 1 FROM removed_requests WHERE user = ? AND machine_token = ? AND request_id = ? AND removed_ns >= ?
+"""
 REMEMBER_REQUEST: Final = """
-    INSERT OR REPLACE INTO removed_requests (user, request_id, removed_ns)
-    SELECT user, request_id, ? FROM jobs WHERE id = ? AND state = 4 AND request_id IS NOT NULL
+    INSERT OR REPLACE INTO removed_requests (user, machine_token, request_id, removed_ns)
+    SELECT user, machine_token, request_id, ? FROM jobs WHERE id = ? AND state = 4 AND request_id IS NOT NULL
 """
 FORGET_REQUESTS: Final = "DELETE FROM removed_requests WHERE removed_ns < ?"
 DELETE_FINISHED: Final = "DELETE FROM jobs WHERE id = ? AND state = 4"
@@ -54,6 +57,7 @@ SCANS: Final = {
 }
 _FITS = """
     (:name = '' OR name = :name)
+    AND (:machine_token IS NULL OR machine_token = :machine_token)
     AND (:states >> state) & 1
     AND (:reasons = 0 OR (reason IS NOT NULL AND (:reasons >> reason) & 1))
     AND created_ns >= :created_from

@@ -29,6 +29,7 @@ BATCH = 256
 class _Order(Generic[T]):
     operation: Callable[[sqlite3.Connection], T]
     answer: asyncio.Future[T]
+    then: Callable[[T], None] | None = None
     result: T | None = None
     error: Exception | None = None
 
@@ -45,14 +46,16 @@ class Writer:
         self._thread = threading.Thread(target=self._work, name="store")
         self._thread.start()
 
-    async def run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+    async def run(self, operation: Callable[[sqlite3.Connection], T], then: Callable[[T], None] | None = None) -> T:
         """The operation's answer, once it is on disk. It goes on if this call is cancelled.
 
+        `then` gets it first, in the loop's thread and in the order of the commits, also if this call was cancelled: for
+        who keeps in memory what is on disk. It must not raise.
         Raises StorageFull, StoreError, and what the operation raises: then it has changed nothing."""
         async with self._room:
             if self.failure.done():
                 raise self.failure.result()
-            order: _Order[T] = _Order(operation, self._loop.create_future())
+            order: _Order[T] = _Order(operation, self._loop.create_future(), then)
             self._orders.put(order)
             return await order.answer
 
@@ -128,6 +131,8 @@ class Writer:
 
 def _answer(batch: list[_Order[Any]]) -> None:
     for order in batch:
+        if order.error is None and order.then is not None:
+            order.then(order.result)
         if order.answer.done():  # cancelled, or answered before the thread died
             continue
         if order.error is not None:

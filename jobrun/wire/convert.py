@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from jobrun.limits import LIMITS, NANOSECONDS
 from jobrun.model.errors import InvalidRequest, NotEnforceable
-from jobrun.model.job import DEFAULT_LOG_BYTES, End, Job, JobSpec, Secrets, Usage
+from jobrun.model.job import End, Job, JobSpec, Secrets, Usage
 from jobrun.model.job_filter import JobFilter
 from jobrun.model.lifecycle import EndReason, State
 from jobrun.wire.gen.jobrun.v1 import job_pb2, job_service_pb2
@@ -42,7 +42,7 @@ def spec_from_wire(spec: job_pb2.JobSpec) -> tuple[JobSpec, Secrets]:
         env_names=tuple(sorted(env)),
         secret_env_names=tuple(sorted(secret_env)),
         cwd=spec.cwd,
-        limits=limits_from_wire(spec.limits) if spec.HasField("limits") else {},
+        limits=limits_from_wire(spec.limits, "spec.limits") if spec.HasField("limits") else {},
         asked=asked,
         has_stdin=bool(spec.stdin),
         **more,
@@ -50,14 +50,13 @@ def spec_from_wire(spec: job_pb2.JobSpec) -> tuple[JobSpec, Secrets]:
     return converted, Secrets(env, secret_env, spec.stdin)
 
 
-def limits_from_wire(limits: job_pb2.Limits) -> dict[str, int]:
-    """By field; those that are set, 0 too."""
+def limits_from_wire(limits: job_pb2.Limits, place: str) -> dict[str, int]:
+    """By field; those that are set, 0 too. `place`: the message's own path. Raises InvalidRequest."""
     found = {}
     for limit in LIMITS:
         if limits.HasField(limit.field):
             value = getattr(limits, limit.field)
-            place = f"spec.limits.{limit.field}"
-            found[limit.field] = duration_ns(value, place) if limit.unit == NANOSECONDS else value
+            found[limit.field] = duration_ns(value, f"{place}.{limit.field}") if limit.unit == NANOSECONDS else value
     return found
 
 
@@ -90,18 +89,17 @@ def _time(wanted: job_service_pb2.ListFilter, field: str) -> int:
 
 def job_to_wire(job: Job, *, spec: bool = True) -> job_pb2.Job:
     """As it stands; `spec` False: without the part that never changes."""
-    effective = {"log_bytes": DEFAULT_LOG_BYTES, **job.spec.limits}
     wire = job_pb2.Job(
         id=job.id,
         user=job.user,
         created_at=timestamp(job.created_ns),
-        effective_limits=limits_to_wire(effective),
+        effective_limits=limits_to_wire(job.limits),
         unix_user=job.unix_user,
         isolation=job_pb2.ISOLATION_NONE,
         enforcements=[
             job_pb2.LimitEnforcement(kind=KIND[field], by=ENFORCED_BY[field])  # type: ignore[arg-type]  # its numbers
             for field in ENFORCED_BY
-            if field in effective
+            if field in job.limits
         ],
     )
     if spec:

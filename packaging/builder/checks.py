@@ -1,12 +1,10 @@
 """What build.py check asks for besides the tests: style, types, the proto and the code generated from it."""
 
-import shutil
 from collections.abc import Callable
 
 from builder import stubs
-from builder.environment import BUILD, ROOT, VENV, BuildError, digest, install_tools, run, say
-
-_BUF = BUILD / "node" / "node_modules" / ".bin" / "buf"
+from builder.environment import VENV, BuildError, install_tools, run, say
+from builder.node import node_modules
 
 
 def check() -> None:
@@ -17,7 +15,7 @@ def check() -> None:
         "ruff format": lambda: run([VENV / "bin" / "ruff", "format", "--quiet", "--check", "."], why="ruff format"),
         "mypy": lambda: run([VENV / "bin" / "mypy", "--strict", "jobrun", "build.py", "tests"], why="mypy"),
         "generated code": stubs.check,
-        "buf lint": lambda: run([_installed_buf(), "lint", "proto"], why="buf lint"),
+        "buf lint": lambda: run([node_modules() / ".bin" / "buf", "lint", "proto"], why="buf lint"),
     }
     failed = [name for name, one in checks.items() if not _passes(name, one)]
     if failed:
@@ -33,21 +31,3 @@ def _passes(name: str, one: Callable[[], None]) -> bool:
         say(str(error))
         return False
     return True
-
-
-def _installed_buf() -> str:
-    """The linter of proto files, as package-lock.json has it."""
-    folder = BUILD / "node"
-    mark = folder / "made-of"
-    lock = ROOT / "package-lock.json"
-    wanted = digest(lock)
-    if not mark.exists() or mark.read_text() != wanted:
-        if shutil.which("npm") is None:
-            raise BuildError("buf lint needs npm: install it, on Debian: apt-get install npm")
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(ROOT / name, folder / name)
-        say("installing buf (package-lock.json)")
-        run(["npm", "ci", "--loglevel=error", "--no-audit", "--no-fund", "--prefix", folder], why="installing buf")
-        mark.write_text(wanted)
-    return str(_BUF)

@@ -17,10 +17,16 @@ from builder.environment import BuildError
 MINORS = (11, 12, 13, 10, 14)
 EPOCH = 315619200  # 1980-01-02: what a zip can hold in every time zone
 # What wheels bring that nothing uses at run time, or that differs between targets without meaning anything.
-_LEFT_OUT_FOLDERS = ("bin/",)
+_LEFT_OUT_BEGINS = (
+    "bin/",
+    *("cffi/", "pycparser"),  # compilers of bindings; cryptography needs no more than _cffi_backend, and cffi's licence
+    *("google/api/", "google/cloud/", "google/gapic/", "google/logging/", "google/longrunning/", "google/type/"),
+    *("grpc/beta/", "grpc/framework/"),  # earlier interfaces, which grpc itself does not use
+)
 _LEFT_OUT_ENDS = (
-    *(".pyi", ".pyx", ".pxd", ".pxi", ".proto", "/py.typed", "/sbom.json", ".cyclonedx.json"),
+    *(".pyi", ".pyx", ".pxd", ".pxi", ".proto", ".cc", ".h", "/py.typed", "/sbom.json", ".cyclonedx.json"),
     *("/RECORD", "/INSTALLER", "/REQUESTED", "/WHEEL", "/direct_url.json", "/uv_cache.json", "/top_level.txt"),
+    "/entry_points.txt",
 )
 # Beside the packs: what Python starts, what that needs for a first start, and what the header starts in the cache.
 SCRIPTS = ("__main__.py", "unpack.py", "boot.py")
@@ -57,7 +63,7 @@ def read_tree(folder: Path, suffixes: tuple[str, ...] = ("",)) -> dict[str, byte
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).as_posix()
         hidden = any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(folder).parts)
-        left_out = inside.startswith(_LEFT_OUT_FOLDERS) or inside.endswith(_LEFT_OUT_ENDS)
+        left_out = inside.startswith(_LEFT_OUT_BEGINS) or inside.endswith(_LEFT_OUT_ENDS)
         if path.is_file() and not hidden and not left_out and inside.endswith(suffixes):
             found[inside] = path.read_bytes()
     return found

@@ -54,8 +54,12 @@ class Server:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         assert line.startswith("ready "), (line, self.end())
-        self._channel = grpc.insecure_channel(f"unix:{self.data}/socket", [("grpc.use_local_subchannel_pool", 1)])
+        self._channel = self._dial(line)
         return line.strip()
+
+    def _dial(self, line: str) -> grpc.Channel:
+        """To the server that said it is ready by `line`."""
+        return grpc.insecure_channel(f"unix:{self.data}/socket", [("grpc.use_local_subchannel_pool", 1)])
 
     def end(self, number: int = signal.SIGTERM) -> str:
         """End it and wait for that. Answers what it said on stderr."""

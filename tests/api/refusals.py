@@ -29,7 +29,11 @@ def refused(call: Callable[..., Any], request: Any) -> Refused:
     """How `call` is refused; it must be."""
     with pytest.raises(grpc.RpcError) as caught:
         _answers(call, request)
-    error: Any = caught.value
+    return taken_apart(caught.value)
+
+
+def taken_apart(error: Any) -> Refused:
+    """What the error of a call tells."""
     status = status_pb2.Status()
     for key, value in error.trailing_metadata():
         if key == "grpc-status-details-bin":
@@ -44,6 +48,14 @@ def refused(call: Callable[..., Any], request: Any) -> Refused:
     fields = [violation.field for violation in bad.field_violations]
     wait = retry.retry_delay.seconds if retries else None
     return Refused(error.code(), error.details(), info.reason, info.domain, fields, wait)
+
+
+def told(call: Callable[..., Any], request: Any) -> tuple[Any, ...]:
+    """All that a refused caller gets, byte for byte."""
+    with pytest.raises(grpc.RpcError) as caught:
+        _answers(call, request)
+    error: Any = caught.value
+    return error.code(), error.details(), tuple(map(tuple, error.trailing_metadata()))
 
 
 def _answers(call: Callable[..., Any], request: Any) -> None:

@@ -14,9 +14,11 @@ from jobrun.daemon import serve
 
 
 def main() -> int:
-    """Private on DATA/socket; with `slots` one that gives jobs fresh folders, on a TCP port as well."""
+    """Private on DATA/socket; with `slots` one that gives jobs fresh folders, on a TCP port as well; with `login` one
+    with TLS and users, whose access tokens are good for that many seconds."""
     data, asked = Path(sys.argv[1]), dict(word.split("=", 1) for word in sys.argv[2:])
-    private = "slots" not in asked
+    login = "login" in asked
+    private = not login and "slots" not in asked
     os.umask(0o077)
     quiet_grpc()
     return serve(
@@ -24,14 +26,15 @@ def main() -> int:
             data=data,
             listen="" if private else asked.get("listen", "127.0.0.1:0"),
             private=private,
-            insecure=not private,
-            socket=data / "socket",
+            insecure=not private and not login,
+            socket=None if login else data / "socket",
             idle_s=float(asked.get("idle", "0")),
             user_name="ann",
-            slots=None if private else int(asked["slots"]),
+            slots=None if private else int(asked.get("slots", "8")),
             version="0.1.0.dev0",
             build="source",
             notify_socket=asked.get("notify", ""),
+            access_token_s=int(asked.get("login", "600")),
         )
     )
 

@@ -68,7 +68,7 @@ def test_a_helper_that_dies_ends_the_server(fresh: Server) -> None:
     fresh.end()
     db = sqlite3.connect(fresh.data / "jobs.db")
     db.execute("CREATE TRIGGER trouble BEFORE DELETE ON removed_requests BEGIN SELECT RAISE(ABORT, 'no'); END")
-    db.execute("INSERT INTO removed_requests VALUES ('ann', 'old', 1)")
+    db.execute("INSERT INTO removed_requests VALUES ('ann', '', 'old', 1)")
     db.commit()
     db.close()
     fresh.begin()

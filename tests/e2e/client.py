@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import select
@@ -131,6 +132,12 @@ class Client:
         assert self._popen.stderr is not None
         self._popen.wait(timeout=patience(within))
         return Result(self._popen.returncode, self._out, self._popen.stderr.read())
+
+    def kill_after(self, seconds: float) -> None:
+        """SIGKILL after so many seconds, unless it has left by then."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._popen.wait(timeout=seconds)
+        self.end()
 
     def end(self) -> None:
         """Kills it, should it still be there."""

@@ -9,7 +9,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from tests.e2e.client import BUILT, Result
@@ -32,13 +32,15 @@ class Nobody:
         self.data = self.root / "data"
         own(self.root)
 
-    def popen(self, *words: str | Path) -> subprocess.Popen[bytes]:
-        """Starts jobrun as that user."""
+    def popen(
+        self, *words: str | Path, stdin: int = subprocess.DEVNULL, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
+        """Starts jobrun as that user; `env` is added."""
         return subprocess.Popen(
             [str(BUILT), *words],
-            env=self._env(),
+            env={**self._env(), **(env or {})},
             cwd=self.root,
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             user=self._uid(),
@@ -46,11 +48,11 @@ class Nobody:
             extra_groups=[] if self._uid() is not None else None,
         )
 
-    def jobrun(self, *words: str | Path, within: float = 20) -> Result:
-        """Runs jobrun to its end as that user."""
-        popen = self.popen(*words)
+    def jobrun(self, *words: str | Path, stdin: bytes = b"", within: float = 20) -> Result:
+        """Runs jobrun to its end as that user; `stdin` is all that it reads."""
+        popen = self.popen(*words, stdin=subprocess.PIPE)
         try:
-            out, err = popen.communicate(timeout=patience(within))
+            out, err = popen.communicate(stdin, timeout=patience(within))
         except subprocess.TimeoutExpired:
             popen.kill()
             out, err = popen.communicate()

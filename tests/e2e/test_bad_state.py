@@ -131,11 +131,6 @@ def test_root_may_not_run_without_login(home: Home) -> None:
     assert "root" in home.jobrun(*words).refused(1)
 
 
-def test_a_server_with_login_is_not_in_this_version(nobody: Nobody) -> None:
-    """A server that cannot ask for a login would answer anyone."""
-    assert "not in this version" in nobody.jobrun("server", "--data", nobody.data).refused(1)
-
-
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "192.0.2.1:0", "[::]:0", "127.0.0.1:99999", "127.0.0.1", "x:y"])
 def test_insecure_is_for_loopback_alone(nobody: Nobody, address: str) -> None:
     """The whole network would get this user's rights."""

@@ -10,9 +10,11 @@ from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-unty
 from jobrun.api import page_token
 from jobrun.api.status import RETRY_AFTER_NS, STATUS, internal, refusal_of
 from jobrun.model import errors
-from jobrun.model.errors import InvalidRequest, JobNotFound, JobrunError
+from jobrun.model.errors import InvalidRequest, JobNotFound, JobrunError, MachineTokenNotFound, UserNotFound
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import ListFilter
 
+NOTHING_TO_SAY = (JobNotFound, UserNotFound, MachineTokenNotFound)
+"""Always the same words: they must not tell what is there."""
 LEAVES = [
     leaf
     for _, leaf in inspect.getmembers(errors, inspect.isclass)
@@ -23,7 +25,7 @@ LEAVES = [
 def made(leaf: type[JobrunError]) -> JobrunError:
     if leaf is InvalidRequest:
         return InvalidRequest("spec.argv", "wrong")
-    return leaf() if leaf is JobNotFound else leaf("wrong")
+    return leaf() if leaf in NOTHING_TO_SAY else leaf("wrong")
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: leaf.__name__)

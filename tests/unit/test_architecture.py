@@ -23,8 +23,9 @@ ALLOWED: dict[str, set[str]] = {
     "logs": {"model", "jobfile"},
     "files": {"model", "store"},
     "jobs": {"model", "store", "logs", "files", "limits"},
+    "auth": {"model", "store", "files"},
     "wire": {"model", "limits"},
-    "api": {"model", "wire", "jobs", "logs", "files", "limits"},
+    "api": {"model", "wire", "jobs", "auth", "logs", "files", "limits"},
     "client": {"model", "wire", "config", "limits"},
     "cli": {"client", "config", "files", "jobfile", "limits", "logs", "model", "wire"},
 }
@@ -35,6 +36,7 @@ ENGINE_PARTS = {"jobrun.jobs.job_records", "jobrun.jobs.spawner_process"}
 ALSO_ALLOWED: dict[str, set[str]] = {
     **{name: {"runner", "jobfile"} for name in (ENGINE, *ENGINE_PARTS)},
     "jobrun.cli.server": {"daemon"},
+    "jobrun.cli.server_owner": {"auth"},  # what the owner of a data folder does to it without a server
 }
 # daemon.py puts everything together. VERSION may be told by everybody but those that must stay small.
 MAY_IMPORT_ALL = {"daemon"}

@@ -16,7 +16,8 @@ import pytest
 from jobrun.client.calls import Calls
 from jobrun.client.connection import Connection
 from jobrun.client.errors import CallRefused, LostConnection, NoServer, PermissionRefused
-from jobrun.config.errors import LoginNeeded, NoSuchJob, Refusal
+from jobrun.client.routes import PlainRoute
+from jobrun.config.errors import LoginNeeded, NoSuchThing, Refusal
 from jobrun.wire.gen.jobrun.v1 import job_pb2
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 
@@ -91,7 +92,7 @@ def socket(tmp_path: Path) -> Path:
 
 def calls_to(socket: Path, reconnect_s: float = 5.0) -> Calls:
     """Calls to the server at that socket."""
-    return Calls(Connection(lambda: f"unix:{socket}", "the test's server"), reconnect_s)
+    return Calls(Connection(PlainRoute(lambda: f"unix:{socket}", "the test's server")), reconnect_s)
 
 
 def read_all(calls: Calls) -> bytes:
@@ -143,7 +144,7 @@ def test_a_job_that_the_first_try_removed_is_removed(socket: Path, lost_answers:
     if lost_answers:
         calls.remove("x")
     else:
-        with pytest.raises(NoSuchJob):
+        with pytest.raises(NoSuchThing):
             calls.remove("x")
     server.stop(None).wait()
 
@@ -157,7 +158,7 @@ def test_a_job_that_the_first_try_removed_is_removed(socket: Path, lost_answers:
         (grpc.StatusCode.DATA_LOSS, CallRefused),
         (grpc.StatusCode.UNIMPLEMENTED, CallRefused),
         (grpc.StatusCode.PERMISSION_DENIED, PermissionRefused),
-        (grpc.StatusCode.NOT_FOUND, NoSuchJob),
+        (grpc.StatusCode.NOT_FOUND, NoSuchThing),
         (grpc.StatusCode.UNAUTHENTICATED, LoginNeeded),
     ],
 )

@@ -35,8 +35,17 @@ USAGE = Usage(user_cpu_ns=1, system_cpu_ns=2, peak_memory_bytes=3, output_bytes=
 EVERY = frozenset(State)
 
 
-def job(job_id: str, *, user: str = "ann", state: State = State.QUEUED, spec: JobSpec = SPEC) -> Job:
-    return Job(id=job_id, user=user, spec=spec, created_ns=7, state=state, unix_user="u")
+def job(job_id: str, *, user: str = "ann", token: str = "", state: State = State.QUEUED, spec: JobSpec = SPEC) -> Job:
+    return Job(
+        id=job_id,
+        user=user,
+        machine_token=token,
+        spec=spec,
+        limits={"cpus": 2, "log_bytes": 9},
+        created_ns=7,
+        state=state,
+        unix_user="u",
+    )
 
 
 def with_store(path: Path, use: Callable[[JobStore], Coroutine[Any, Any, None]]) -> None:
@@ -191,10 +200,11 @@ def test_data_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 def test_the_tables_hold_the_lifecycle(tmp_path: Path) -> None:
     """A fault of ours would put a finished job without an end on record."""
     db = open_for_writing(tmp_path / "jobs.db")
-    insert = "INSERT INTO jobs (id, user, name, unix_user, created_ns, state, spec) VALUES ('a', 'u', '', '', 1, ?, '')"
+    columns = ("a", "u", "", "", "", 1)
     for state in (State.RUNNING, State.FINISHED, 0):
-        with pytest.raises(sqlite3.IntegrityError):
-            db.execute(insert, (int(state),))
+        with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
+            db.execute(statements.INSERT_JOB, (*columns, int(state), "", "", None, None))
+    db.execute(statements.INSERT_JOB, (*columns, int(State.QUEUED), "", "", None, None))
     db.close()
 
 
@@ -204,16 +214,16 @@ def test_requests_are_remembered_beyond_their_job(tmp_path: Path) -> None:
 
     async def use(store: JobStore) -> None:
         await store.add(job("aaaaaaaa"), Request("r", b"hash"))
-        assert store.job_of_request("ann", "r") == ("aaaaaaaa", b"hash")
-        assert store.job_of_request("bob", "r") is None
+        assert store.job_of_request("ann", "", "r") == ("aaaaaaaa", b"hash")
+        assert store.job_of_request("bob", "", "r") is None
         assert not await store.remove("aaaaaaaa", now), "it has not finished"
-        assert not store.was_removed("ann", "r", now)
+        assert not store.was_removed("ann", "", "r", now)
         await store.finished("aaaaaaaa", State.QUEUED, END, None)
         assert await store.remove("aaaaaaaa", now)
-        assert store.was_removed("ann", "r", now)
-        assert not store.was_removed("ann", "r", now + store_jobs.REMEMBER_NS + 1)
+        assert store.was_removed("ann", "", "r", now)
+        assert not store.was_removed("ann", "", "r", now + store_jobs.REMEMBER_NS + 1)
         await store.forget_requests(now + store_jobs.REMEMBER_NS + 1)
-        assert not store.was_removed("ann", "r", now)
+        assert not store.was_removed("ann", "", "r", now)
 
     with_store(tmp_path, use)
 
@@ -261,7 +271,7 @@ def test_a_list_sorts_no_rows(tmp_path: Path) -> None:
     """SQLite would copy 2,000 command lines to sort them, before the first one of a page is seen."""
     db = open_for_writing(tmp_path / "jobs.db")
     for scan, statement in statements.LISTS.items():
-        names = ("user", "before", "scan", "page", "prefix", "prefix_end", "name", "states", "reasons")
+        names = ("user", "before", "scan", "page", "prefix", "prefix_end", "name", "states", "reasons", "machine_token")
         asked = dict.fromkeys((*names, "created_from", "created_before"), 1)
         plan = [(row[1], row[3]) for row in db.execute(f"EXPLAIN QUERY PLAN {statement}", asked)]
         assert [step for parent, step in plan if not parent and "TEMP B-TREE" in step] == [], scan
@@ -287,6 +297,24 @@ def test_a_writer_that_dies_is_told_to_all(tmp_path: Path) -> None:
         await writer.close()
 
     asyncio.run(use())
+
+
+def test_machine_tokens_keep_apart(tmp_path: Path) -> None:
+    """A narrow token would see what its user, or another token of his, runs; and meet their requests."""
+
+    async def use(store: JobStore) -> None:
+        for job_id, token in (("aaaaaaaa", ""), ("aaaaaaab", "t1"), ("aaaaaaac", "t2")):
+            await store.add(job(job_id, token=token), Request("r", job_id.encode()))
+        for prefix in ("", "aaaa"):
+            own = store.find(JobFilter(user="ann", machine_token="t1", states=EVERY, id_prefix=prefix), 10, None)
+            assert [(one.job.id, one.job.machine_token) for one in own.jobs] == [("aaaaaaab", "t1")]
+        assert store.job_of_request("ann", "t1", "r") == ("aaaaaaab", b"aaaaaaab")
+        await store.finished("aaaaaaab", State.QUEUED, END, None)
+        assert await store.remove("aaaaaaab", 5)
+        assert store.was_removed("ann", "t1", "r", 6)
+        assert not store.was_removed("ann", "", "r", 6)
+
+    with_store(tmp_path, use)
 
 
 def test_lists_keep_users_apart(tmp_path: Path) -> None:

@@ -80,7 +80,13 @@ def test_a_network_of_its_own_is_refused() -> None:
 
 
 JOB = Job(
-    id="22222222", user="u", spec=JobSpec(argv=("a",)), created_ns=1_000_000_001, state=State.QUEUED, unix_user="r"
+    id="22222222",
+    user="u",
+    spec=JobSpec(argv=("a",)),
+    limits={"log_bytes": 1},
+    created_ns=1_000_000_001,
+    state=State.QUEUED,
+    unix_user="r",
 )
 END = End(reason=EndReason.EXITED, exit_code=0, started_ns=1, finished_ns=2)
 
@@ -130,8 +136,8 @@ def test_a_start_that_failed_says_where() -> None:
 
 def test_each_effective_limit_says_what_enforces_it() -> None:
     """`status` would be silent about a limit that holds."""
-    spec = JobSpec(argv=("a",), limits={"cpus": 1, "cpu_time": 10**9})
-    wire = convert.job_to_wire(dataclasses.replace(JOB, spec=spec))
+    limits = {"cpus": 1, "cpu_time": 10**9, "log_bytes": 256 << 20}
+    wire = convert.job_to_wire(dataclasses.replace(JOB, limits=limits))
     assert {limit.kind for limit in wire.enforcements} == {
         job_pb2.LIMIT_KIND_CPU_TIME,
         job_pb2.LIMIT_KIND_CPUS,

@@ -1,0 +1,138 @@
+"""What login and TLS cost: a whole remote `run` beside ssh, calls a second beside those without a token, and a good
+client's call while others misbehave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+import grpc
+import grpc.aio
+
+from bench import peers, servers
+from jobrun.wire.gen.jobrun.v1 import job_service_pb2, job_service_pb2_grpc
+
+RUNS = 21
+CALLS, ROUNDS = 3000, 5
+QUIET_CALLS = 500
+STREAMS, SILENT, WRONG_LOGINS = 10_000, 200, 60
+
+Line = tuple[str, str, str, str, str]
+
+
+def measure(file: Path, folder: Path) -> list[Line]:
+    """Three rows."""
+    with servers.tls(file, folder / "home") as server:
+        rows = [_whole_process(file, folder, server)]
+        with servers.insecure(file, folder / "open") as (_, open_address):
+            rows += asyncio.run(_rates(server, open_address))
+        return [*rows, asyncio.run(_while_attacked(server))]
+
+
+def _whole_process(file: Path, folder: Path, server: servers.LoggedIn) -> Line:
+    """In turn, so that a change of the machine's speed meets both."""
+    ours: list[float] = []
+    theirs: list[float] = []
+    with peers.ssh(folder / "ssh") as words:
+        for _ in range(RUNS):
+            ours.append(_took([str(file), "run", "--", "true"], server.env))
+            theirs.append(_took([*words, "true"], server.env))
+    a, b = statistics.median(ours), statistics.median(theirs)
+    what = "run -- true over TCP, logged in, warm (peer: ssh host true, a new connection)"
+    return what, f"{1e3 * a:.0f} ms", f"{1e3 * b:.0f} ms", f"{a / b:.2f}", "0.6"
+
+
+def _took(argv: Sequence[str], env: dict[str, str]) -> float:
+    begun = time.perf_counter()
+    subprocess.run(argv, env=env, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - begun
+
+
+async def _rates(server: servers.LoggedIn, open_address: str) -> list[Line]:
+    """A call that reads one row, from 1 and from 8 clients on one connection; rounds of the two in turn."""
+    async with _channel(server) as with_token, grpc.aio.insecure_channel(open_address) as without:
+        return [await _rate(server, with_token, without, clients) for clients in (1, 8)]
+
+
+async def _rate(
+    server: servers.LoggedIn, with_token: grpc.aio.Channel, without: grpc.aio.Channel, clients: int
+) -> Line:
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(ROUNDS):
+        ours.append(await _calls(with_token, clients, _bearer(server.token)))
+        theirs.append(await _calls(without, clients, ()))
+    a, b = statistics.median(ours), statistics.median(theirs)
+    what = f"List calls a second, {clients} at once, TLS and token (peer: the same, neither)"
+    return what, f"{a:.0f}", f"{b:.0f}", f"{a / b:.2f}", "0.9"
+
+
+async def _calls(channel: grpc.aio.Channel, clients: int, metadata: Sequence[tuple[str, str]]) -> float:
+    stub = job_service_pb2_grpc.JobServiceStub(channel)
+
+    async def one() -> None:
+        for _ in range(CALLS // clients):
+            await stub.List(job_service_pb2.ListRequest(), metadata=metadata)
+
+    begun = time.perf_counter()
+    await asyncio.gather(*(one() for _ in range(clients)))
+    return CALLS // clients * clients / (time.perf_counter() - begun)
+
+
+async def _while_attacked(server: servers.LoggedIn) -> Line:
+    """The attackers have the lowest priority: theirs would be another machine's CPUs."""
+    async with _channel(server) as channel:
+        stub = job_service_pb2_grpc.JobServiceStub(channel)
+        metadata = _bearer(server.token)
+        quiet = [await _one_call(stub, metadata) for _ in range(QUIET_CALLS)]
+        async with _attackers(server) as attackers:
+            attacked = []
+            while any(attacker.returncode is None for attacker in attackers):
+                attacked.append(await _one_call(stub, metadata))
+    a, b = statistics.median(attacked), statistics.median(quiet)
+    p99 = statistics.quantiles(attacked, n=100)[98]
+    what = (
+        f"a good client's call, while {STREAMS:,} streams with wrong tokens, {SILENT} silent connections and"
+        f" {WRONG_LOGINS} wrong logins go on (peer: without them; p99 {1e3 * p99:.0f} ms)"
+    )
+    return what, f"{1e3 * a:.2f} ms", f"{1e3 * b:.2f} ms", f"{a / b:.2f}", "2.0"
+
+
+async def _one_call(stub: job_service_pb2_grpc.JobServiceStub, metadata: Sequence[tuple[str, str]]) -> float:
+    begun = time.perf_counter()
+    await stub.List(job_service_pb2.ListRequest(), metadata=metadata)
+    return time.perf_counter() - begun
+
+
+@contextlib.asynccontextmanager
+async def _attackers(server: servers.LoggedIn) -> AsyncIterator[list[asyncio.subprocess.Process]]:
+    """Those of tests/attack/floods.py, each in a process of its own; they end by themselves."""
+    certificate = os.environ.get("TMPDIR", "/tmp") + f"/jobrun-bench-{os.getpid()}.pem"
+    Path(certificate).write_bytes(server.certificate)
+    counts = {"streams": STREAMS, "silent": SILENT, "logins": WRONG_LOGINS}
+    argv = ["nice", "-n", "19", sys.executable, "-m", "tests.attack.floods", server.address, certificate]
+    attackers = [await asyncio.create_subprocess_exec(*argv, name, str(count)) for name, count in counts.items()]
+    try:
+        yield attackers
+    finally:
+        for attacker in attackers:
+            if attacker.returncode is None:
+                attacker.kill()
+            await attacker.wait()
+        os.unlink(certificate)
+
+
+def _channel(server: servers.LoggedIn) -> grpc.aio.Channel:
+    options = [("grpc.ssl_target_name_override", "jobrun.internal"), ("grpc.enable_http_proxy", 0)]
+    return grpc.aio.secure_channel(server.address, grpc.ssl_channel_credentials(server.certificate), options)
+
+
+def _bearer(token: str) -> Sequence[tuple[str, str]]:
+    return (("authorization", f"Bearer {token}"),)

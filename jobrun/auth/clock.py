@@ -1,0 +1,45 @@
+"""The clock by which tokens and sessions expire: it never goes back, not even where this machine's does."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+log = logging.getLogger(__name__)
+
+WORTH_A_LINE_NS: Final = 60 * 10**9
+
+
+def _since_boot_ns() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)  # goes on while the machine sleeps, clock_gettime(2)
+
+
+@dataclasses.dataclass(frozen=True)
+class Clocks:
+    """What tells the time."""
+
+    wall_ns: Callable[[], int] = time.time_ns
+    """UTC; may jump."""
+    steady_ns: Callable[[], int] = _since_boot_ns
+    """For durations."""
+
+
+class IssuerClock:
+    """The later of the wall clock, and the last time on record with what has passed since."""
+
+    def __init__(self, latest_ns: int, clocks: Clocks) -> None:
+        self._clocks = clocks
+        self._latest_ns, self._at_ns = latest_ns, clocks.steady_ns()
+        ahead = latest_ns - clocks.wall_ns()
+        if ahead > WORTH_A_LINE_NS:
+            log.warning("the clock is %d s behind the last time on record: logins go by the record", ahead // 10**9)
+
+    def now_ns(self) -> int:
+        """UTC."""
+        steady = self._clocks.steady_ns()
+        self._latest_ns = max(self._clocks.wall_ns(), self._latest_ns + steady - self._at_ns)
+        self._at_ns = steady
+        return self._latest_ns

@@ -1,0 +1,80 @@
+"""How often one may be wrong. Only failures count: who knows his password is never in his own way."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Final
+
+from jobrun.auth.addresses import network_of
+from jobrun.model.errors import LoginThrottled
+
+KEYS: Final = 8192
+"""Buckets of each kind, 2 MB. One that was not touched for its time to fill up says nothing; who wants to push another
+one out has to fail so often first, at the few tries a second that bcrypt has time for."""
+TEXT: Final = "too many logins: try again in a few seconds"
+
+
+class Buckets:
+    """Token buckets by key: `burst` at once, then one each `period_s` seconds."""
+
+    def __init__(self, period_s: int, burst: int, now_ns: Callable[[], int], keys: int = KEYS) -> None:
+        self._period_ns, self._burst, self._now_ns, self._keys = period_s * 10**9, burst, now_ns, keys
+        self._full_at: OrderedDict[Hashable, int] = OrderedDict()
+        """By key, least lately touched first: when the bucket is full again. None there: it is full."""
+
+    def has(self, key: Hashable) -> bool:
+        """Whether one can be taken."""
+        return self._full_at.get(key, 0) - self._now_ns() <= (self._burst - 1) * self._period_ns
+
+    def take(self, key: Hashable) -> None:
+        """Takes one, which must be there."""
+        self._full_at[key] = max(self._full_at.get(key, 0), self._now_ns()) + self._period_ns
+        self._full_at.move_to_end(key)
+        while len(self._full_at) > self._keys:
+            self._full_at.popitem(last=False)
+
+    def give_back(self, key: Hashable) -> None:
+        """As if the last one had not been taken."""
+        if key in self._full_at:
+            self._full_at[key] -= self._period_ns
+
+
+class Throttle:
+    """Of logins and refreshes. Nobody can lock out another from his own address: what he spends there is his."""
+
+    def __init__(self, steady_ns: Callable[[], int]) -> None:
+        self._by_user_here = Buckets(5, 5, steady_ns)
+        self._by_address = Buckets(1, 20, steady_ns)
+        self._by_user = Buckets(2, 50, steady_ns)  # against guesses that come from everywhere
+        self._refreshes = Buckets(1, 20, steady_ns)
+
+    def check(self, user: str, address: str) -> None:
+        """Before a password is looked at: counts it as wrong until it proves right. Raises LoginThrottled."""
+        wanted = self._buckets(user, address)
+        if not all(buckets.has(key) for buckets, key in wanted):  # all or none: what is refused here costs nobody
+            raise LoginThrottled(TEXT)
+        for buckets, key in wanted:
+            buckets.take(key)
+
+    def was_right(self, user: str, address: str) -> None:
+        """Takes back what `check` counted."""
+        for buckets, key in self._buckets(user, address):
+            buckets.give_back(key)
+
+    def check_refresh(self, address: str) -> None:
+        """Before a refresh token is looked at. Raises LoginThrottled."""
+        if not self._refreshes.has(network_of(address)):
+            raise LoginThrottled("too many refresh tokens that are none: try again in a few seconds")
+
+    def refresh_failed(self, address: str) -> None:
+        """Counts one."""
+        self._refreshes.take(network_of(address))
+
+    def _buckets(self, user: str, address: str) -> tuple[tuple[Buckets, Hashable], ...]:
+        network = network_of(address)
+        return (
+            (self._by_user_here, (user, network)),
+            (self._by_address, network),
+            (self._by_user, user),
+        )

@@ -1,0 +1,127 @@
+"""What an admin does with users."""
+
+from __future__ import annotations
+
+from collections.abc import Coroutine, Mapping
+from typing import Any, Protocol, TypeVar
+
+from jobrun.auth import scopes as scope_words
+from jobrun.auth.clock import IssuerClock
+from jobrun.auth.login import Desk
+from jobrun.auth.passwords import checked
+from jobrun.model.caller import NO_CEILINGS, Caller, Role
+from jobrun.model.errors import InvalidRequest, JobrunError, UserHasJobs, UserNotFound
+from jobrun.model.user import User, is_user_name
+from jobrun.store.users_rows import Account
+
+T = TypeVar("T")
+
+
+class UserJobs(Protocol):
+    """What is asked of who has the jobs, where a user is removed."""
+
+    def unfinished(self, user: str) -> list[str]:
+        """Ids of his jobs that have not finished."""
+
+    async def stop_all(self, user: str, by: str) -> None:
+        """Stop them all, told as stopped by `by`; returns once they have finished."""
+
+
+class Users:
+    """Every change is on disk, and acts on sessions and machine tokens, when it is answered; all may raise
+    StorageFull. That the caller may is decided at the gate."""
+
+    def __init__(self, desk: Desk, clock: IssuerClock) -> None:
+        self._desk, self._clock, self._people = desk, clock, desk.store.people
+
+    def list(self) -> list[User]:
+        """All, by name."""
+        now_ns = self._clock.now_ns()
+        return [_told(account, now_ns) for _, account in sorted(self._people.accounts.items())]
+
+    async def create(
+        self, caller: Caller, *, name: str, role: str, password: str, ceilings: Mapping[str, int] = NO_CEILINGS
+    ) -> User:
+        """`role`: empty is "user". Raises UserExists, TooMany, LoginThrottled, InvalidRequest (username, role,
+        password)."""
+        if not is_user_name(name):
+            raise InvalidRequest("username", "must be a-z or _, then up to 31 of a-z 0-9 . _ -")
+        given = scope_words.role_of(role) if role else Role.USER
+        password_hash = await self._desk.passwords.hash(checked("password", password))
+        adding = self._desk.store.add_user(name, given, password_hash, ceilings, self._clock.now_ns())
+        await self._decide(caller, "user.create", name, adding)
+        return self._one(name)
+
+    async def update(
+        self,
+        caller: Caller,
+        name: str,
+        *,
+        role: str | None = None,
+        disabled: bool | None = None,
+        ceilings: Mapping[str, int] | None = None,
+    ) -> User:
+        """Changes what is not None. Raises UserNotFound, LastAdmin, InvalidRequest (role)."""
+        given = None if role is None else scope_words.role_of(role)
+        changing = self._desk.store.change_user(name, role=given, disabled=disabled, ceilings=ceilings)
+        await self._decide(caller, "user.set", name, changing)
+        return self._one(name)
+
+    async def set_password(self, caller: Caller, name: str, new: str) -> None:
+        """All sessions of that user end. Raises UserNotFound, LoginThrottled, InvalidRequest (new_password)."""
+        data = checked("new_password", new)
+        self._one(name)
+        password_hash = await self._desk.passwords.hash(data)
+        await self._decide(caller, "user.password", name, self._set_password(name, password_hash))
+
+    async def remove(self, caller: Caller, name: str, *, stop_jobs: bool, jobs: UserJobs) -> None:
+        """Raises UserNotFound, LastAdmin, UserHasJobs (without `stop_jobs`), and what stopping raises: then the user is
+        disabled, and it can be asked again."""
+        await self._decide(caller, "user.remove", name, self._remove(caller, name, jobs, stop_jobs=stop_jobs))
+
+    async def _remove(self, caller: Caller, name: str, jobs: UserJobs, *, stop_jobs: bool) -> None:
+        self._one(name)
+        store = self._desk.store
+        if stop_jobs:
+            await store.change_user(name, disabled=True)  # before, so that he starts no other one meanwhile
+            await jobs.stop_all(name, caller.user)
+        elif unfinished := jobs.unfinished(name):
+            raise UserHasJobs(f"{name} has {len(unfinished)} unfinished jobs: stop them first, or ask for that too")
+        await store.remove_user(name, self._clock.now_ns())
+        if jobs.unfinished(name):  # of a call that was let in before
+            await jobs.stop_all(name, caller.user)
+
+    async def _set_password(self, name: str, password_hash: bytes) -> None:
+        await self._desk.store.set_password(name, password_hash)
+        self._desk.forget_first_password(name)
+
+    async def _decide(self, caller: Caller, action: str, name: str, work: Coroutine[Any, Any, T]) -> T:
+        return await self._desk.kept.run(self._on_record(caller, action, name, work))
+
+    async def _on_record(self, caller: Caller, action: str, name: str, work: Coroutine[Any, Any, T]) -> T:
+        target = name if is_user_name(name) else ""
+        try:
+            done = await work
+        except JobrunError as error:
+            self._desk.audit.note(caller, "", action, target, error.reason)
+            raise
+        self._desk.audit.note(caller, "", action, target)
+        return done
+
+    def _one(self, name: str) -> User:
+        account = self._people.accounts.get(name)
+        if account is None:
+            raise UserNotFound
+        return _told(account, self._clock.now_ns())
+
+
+def _told(account: Account, now_ns: int) -> User:
+    return User(
+        name=account.name,
+        role=account.role,
+        created_ns=account.created_ns,
+        disabled=account.disabled,
+        sessions=sum(session.expires_ns > now_ns for session in account.sessions.values()),
+        machine_tokens=sum(not one.ended and one.token.expires_ns > now_ns for one in account.tokens.values()),
+        ceilings=account.ceilings,
+    )

@@ -1,0 +1,223 @@
+"""What the owner of a server's data folder does on its machine: `server passwd`, `server new-cert`, `server health`."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jobrun.cli.command import Command
+from jobrun.cli.options import Option, Parsed
+from jobrun.cli.output import put, say
+from jobrun.cli.passwords import PASSWORD_STDIN, read_new_password
+from jobrun.cli.words import no_words, one_word
+from jobrun.config.environment import Environment
+from jobrun.config.errors import NoSuchThing, Refusal
+from jobrun.config.paths import FolderRefused, check_private_folder, server_data
+
+if TYPE_CHECKING:
+    from jobrun.config.server_file import ServerFile
+    from jobrun.files.ready_file import Ready
+    from jobrun.model.user import MachineToken
+
+DATA = Option("--data", "its data folder (JOBRUN_DATA_DIR; /var/lib/jobrun for root; else of XDG)", "DIR")
+CONFIG = Option("--config", "its file of settings", "FILE")
+
+
+def passwd(parsed: Parsed, environment: Environment) -> int:
+    """Gives a user another password, whether a server runs or not."""
+    from jobrun.auth.offline import set_password_offline
+    from jobrun.cli.terminal import Terminal
+    from jobrun.model.errors import InvalidRequest, JobrunError, UserNotFound
+
+    user = one_word(parsed, "USER")
+    folder = _login_folder(parsed, environment)
+    password = read_new_password(parsed, Terminal(), user)
+    try:
+        set_password_offline(folder, user, password)
+    except UserNotFound:
+        raise NoSuchThing(f"{parsed.command}: {user}: no such user: see jobrun user list") from None
+    except InvalidRequest as error:
+        raise Refusal(f"{parsed.command}: the new password {error.text}") from None
+    except (JobrunError, OSError) as error:
+        raise Refusal(f"{parsed.command}: {error}") from error
+    _tell_server(parsed, folder, "the password is changed")
+    put(f"{user} has another password now, and no session\n")
+    return 0
+
+
+def new_cert(parsed: Parsed, environment: Environment) -> int:
+    """Makes another certificate of the server's own, and says what ends by it."""
+    from jobrun.auth import certificate
+    from jobrun.auth.offline import machine_tokens_offline
+    from jobrun.files.data_folder import DataFolder
+    from jobrun.model.errors import JobrunError
+
+    no_words(parsed)
+    folder = _login_folder(parsed, environment)
+    if read_config(parsed).certificate is not None:
+        raise Refusal(f"{parsed.command}: {parsed.text(CONFIG.key)} names a certificate: put another one in its place")
+    _refuse_operators(parsed, folder)
+    try:
+        ended = machine_tokens_offline(folder)
+        made = certificate.make(DataFolder(folder).tls)
+    except (JobrunError, OSError) as error:
+        raise Refusal(f"{parsed.command}: {error}") from error
+    _tell_server(parsed, folder, "the certificate is made")
+    put(f"{made.fingerprint}\n")
+    _list_ended(ended)
+    return 0
+
+
+def health(parsed: Parsed, environment: Environment) -> int:
+    """Says SERVING where the server of this data folder does."""
+    from jobrun.files.ready_file import INSECURE
+
+    no_words(parsed)
+    folder = owned_folder(parsed, environment)
+    ready = _ready(parsed, folder)
+    if ready is None:
+        raise Refusal(f"{parsed.command}: no server is ready in {folder}: start one")
+    from jobrun.client import health
+    from jobrun.config.address import Address
+    from jobrun.config.listen import local_host
+    from jobrun.config.target import parse_server
+
+    if ready.fingerprint is None:
+        found = health.plain_health(parse_server(f"{INSECURE}{ready.host}:{ready.port}", "").address)
+    else:
+        server = Address(local_host(ready.host).strip("[]"), ready.port)
+        found = health.tls_health(server, lambda: (_ready(parsed, folder) or ready).fingerprint)
+    if found != "SERVING":
+        raise Refusal(f"{parsed.command}: {found}: the server is ending, or starts")
+    put(f"{found}\n")
+    return 0
+
+
+def read_config(parsed: Parsed) -> ServerFile:
+    """What --config says; nothing where it is not given. Raises UsageError."""
+    from jobrun.config.server_file import ServerFile, read_server_file
+
+    name = parsed.text(CONFIG.key)
+    return ServerFile() if name is None else read_server_file(Path(name))
+
+
+def owned_folder(parsed: Parsed, environment: Environment) -> Path:
+    """The data folder, which is there and this user's. Raises Refusal."""
+    folder = os.path.abspath(parsed.text(DATA.key) or server_data(environment))
+    try:
+        owner = os.lstat(folder).st_uid
+        if owner != os.geteuid():
+            raise Refusal(f"{parsed.command}: {folder} belongs to {_name(owner)}: do this as that user")
+        check_private_folder(folder)
+    except OSError as error:
+        text = f"no data folder {folder} ({error.strerror}): name it by --data, as the server was given it"
+        raise Refusal(f"{parsed.command}: {text}") from error
+    except FolderRefused as error:
+        raise Refusal(f"{parsed.command}: {error}") from error
+    return Path(folder)
+
+
+def _login_folder(parsed: Parsed, environment: Environment) -> Path:
+    """One in which a server with login was started."""
+    from jobrun.files.data_folder import DataFolder
+
+    folder = owned_folder(parsed, environment)
+    if not os.path.lexists(DataFolder(folder).users):
+        raise Refusal(
+            f"{parsed.command}: no server with login was started in {folder}: start one, or name it by --data"
+        )
+    return folder
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+def _ready(parsed: Parsed, folder: Path) -> Ready | None:
+    from jobrun.files.ready_file import read_ready
+    from jobrun.model.errors import JobrunError
+
+    try:
+        return read_ready(folder)
+    except (JobrunError, OSError) as error:
+        raise Refusal(f"{parsed.command}: {error}") from error
+
+
+def _tell_server(parsed: Parsed, folder: Path, done: str) -> None:
+    from jobrun.files.data_lock import hang_up
+    from jobrun.model.errors import JobrunError
+
+    try:
+        hang_up(folder)
+    except (JobrunError, OSError) as error:
+        raise Refusal(f"{parsed.command}: {done}, but the server was not told: {error}") from error
+
+
+def _refuse_operators(parsed: Parsed, folder: Path) -> None:
+    """A server that runs with its operator's certificate would go on with that one."""
+    from jobrun.auth.certificate import own_files
+    from jobrun.files.data_folder import DataFolder
+    from jobrun.model.errors import JobrunError
+
+    ready = _ready(parsed, folder)
+    if ready is None or ready.fingerprint is None:
+        return
+    try:
+        own = own_files(DataFolder(folder).tls).load().fingerprint
+    except JobrunError:
+        own = ""  # missing or damaged: another one is just what is needed, if the server had its own
+    if own and own != ready.fingerprint:
+        raise Refusal(f"{parsed.command}: the server has its operator's certificate: put another one in its place")
+
+
+def _list_ended(tokens: list[MachineToken]) -> None:
+    import time
+
+    from jobrun.cli.table import put_table
+
+    say("clients that trust the old certificate stop until they log in with the new fingerprint")
+    if not tokens:
+        return
+    say("machine tokens end that were made with it: make others by jobrun token create")
+    ends = (time.strftime("%Y-%m-%d %H:%M:%S%z", time.localtime(token.expires_ns // 10**9)) for token in tokens)
+    rows = [(token.id, token.name, token.user, end) for token, end in zip(tokens, ends, strict=True)]
+    put_table(("TOKEN", "NAME", "USER", "EXPIRES"), rows)
+
+
+OWNERS_COMMANDS = (
+    Command(
+        name="server passwd",
+        summary="give a user another password: also admin's, if it was lost",
+        words="USER",
+        description="Asks for it twice at the terminal. Ends all sessions of that user; a running server acts at\n"
+        "once. As the owner of the data folder, on the server's machine, whether the server runs or not.",
+        options=(DATA, PASSWORD_STDIN),
+        run=passwd,
+        example="jobrun server passwd admin",
+    ),
+    Command(
+        name="server new-cert",
+        summary="make another certificate, and list the machine tokens that end by it",
+        words="",
+        description="Prints the new fingerprint. A running server shows it to each new connection from then on.\n"
+        "Clients that trusted the old one stop, until they log in with the new fingerprint. Not where the\n"
+        "server's config names a certificate: a new one in the place of that is seen by itself.",
+        options=(DATA, CONFIG),
+        run=new_cert,
+        example="jobrun server new-cert --data /var/lib/jobrun",
+    ),
+    Command(
+        name="server health",
+        summary="ask the server of a data folder whether it serves",
+        words="",
+        description="Prints SERVING and leaves with 0; else one line on stderr, and 1. As the data folder's owner.",
+        options=(DATA,),
+        run=health,
+        example="jobrun server health",
+    ),
+)

@@ -1,0 +1,148 @@
+"""`token`: machine tokens."""
+
+from __future__ import annotations
+
+from jobrun.cli.command import Command, group
+from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_in_words, limits_of
+from jobrun.cli.options import Option, Parsed
+from jobrun.cli.output import put, say
+from jobrun.cli.render import time_text
+from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts, target_of
+from jobrun.cli.signals import leave_on_signals
+from jobrun.cli.table import put_table
+from jobrun.cli.text import escape
+from jobrun.cli.words import no_words, one_word
+from jobrun.config.environment import Environment
+from jobrun.config.errors import Refusal
+from jobrun.config.logins import open_logins
+from jobrun.config.numbers import parse_duration
+from jobrun.config.token_string import compose_token
+from jobrun.wire.gen.jobrun.v1 import token_service_pb2 as wire
+
+HEADER = ("ID", "NAME", "USER", "SCOPES", "JOBS", "CREATED", "UNTIL", "USED", "CEILINGS")
+ALL_JOBS, ALL_USERS = "--all-jobs", "--all-users"
+SECOND_NS = 10**9
+
+
+def create(parsed: Parsed, environment: Environment) -> int:
+    """Makes a machine token, and prints what JOBRUN_TOKEN is to hold."""
+    leave_on_signals()
+    name = one_word(parsed, "NAME")
+    scope = " ".join(" ".join(parsed.texts("--scope")).replace(",", " ").split())
+    ttl_ns = parsed.number("--ttl") or 0
+    request = wire.CreateMachineTokenRequest(
+        name=name,
+        scope=scope,
+        expires_in=-(-ttl_ns // SECOND_NS),
+        all_jobs=parsed.flag(ALL_JOBS),
+        ceilings=limits_of(parsed),
+    )
+    answer = open_accounts(parsed, environment).create_token(request)
+    text = _token_string(parsed, environment, answer.secret)
+    if parsed.flag(JSON.key):
+        _put_json(answer, text)
+    else:
+        put(f"{text}\n")
+        until = time_text(answer.token.expires_at)
+        say(f"token {name} ({answer.token.id}), until {until}: for JOBRUN_TOKEN; it is not shown again")
+    return 0
+
+
+def _token_string(parsed: Parsed, environment: Environment, secret: str) -> str:
+    """With the server's address and pin, as this login knows them."""
+    server = target_of(parsed, environment).server
+    known = None if server is None else open_logins(environment).known(str(server))
+    if server is None or known is None:
+        raise Refusal("the server is not among the known ones: log in first")
+    return compose_token(server, known.pin, secret)
+
+
+def _put_json(answer: wire.CreateMachineTokenResponse, text: str) -> None:
+    """The token; `secret` is what goes behind "Bearer ", `jobrun_token` what JOBRUN_TOKEN holds."""
+    from jobrun.cli.jsontext import dump, to_plain
+
+    put(dump({**to_plain(answer.token), "secret": answer.secret, "jobrun_token": text}))
+
+
+def list_tokens(parsed: Parsed, environment: Environment) -> int:
+    """Shows those that hold."""
+    leave_on_signals()
+    no_words(parsed)
+    tokens = open_accounts(parsed, environment).tokens(all_users=parsed.flag(ALL_USERS))
+    if parsed.flag(JSON.key):
+        from jobrun.cli.jsontext import to_json
+
+        put("".join(to_json(token) for token in tokens))
+    else:
+        put_table(HEADER, [_row(token) for token in tokens])
+    return 0
+
+
+def _row(token: wire.MachineToken) -> tuple[str, ...]:
+    used = time_text(token.last_used_at) if token.HasField("last_used_at") else "never"
+    jobs = "all" if token.all_jobs else "own"
+    times = time_text(token.created_at), time_text(token.expires_at), used
+    return token.id, token.name, token.username, token.scope, jobs, *times, limits_in_words(token.ceilings)
+
+
+def revoke(parsed: Parsed, environment: Environment) -> int:
+    """Ends one at once."""
+    leave_on_signals()
+    token = open_accounts(parsed, environment).revoke_token(one_word(parsed, "ID or NAME"))
+    if parsed.flag(JSON.key):
+        from jobrun.cli.jsontext import to_json
+
+        put(to_json(token))
+    else:
+        put(escape(f"revoked {token.name} ({token.id}) of {token.username}") + "\n")
+    return 0
+
+
+TOKEN = group(
+    "token",
+    "make, list and revoke tokens for machines",
+    (
+        Command(
+            name="token create",
+            summary="make a token for a pipeline or program, and print it once",
+            words="NAME",
+            description="Prints what JOBRUN_TOKEN is to hold: it names this server, and how it proves itself. With it\n"
+            "alone in the environment every command goes there. Such a token sees and touches the jobs that it\n"
+            "started. Limits are ceilings of its jobs.",
+            options=(
+                Option(
+                    "--scope", "what it may do: jobs:run (the default), jobs:read or admin; may be repeated", "SCOPE"
+                ),
+                Option("--ttl", "how long it holds (90d), at most 366d", "DUR", parse_duration),
+                Option(ALL_JOBS, "it sees and touches all jobs that you may"),
+                *LIMIT_OPTIONS,
+                JSON,
+                *SERVER_OPTIONS,
+            ),
+            run=create,
+            example="jobrun token create ci --ttl 30d --timeout 1h",
+            mixed=True,
+        ),
+        Command(
+            name="token list",
+            summary="show your tokens that hold",
+            words="",
+            description="",
+            options=(Option(ALL_USERS, "those of all users (admins)"), JSON, *SERVER_OPTIONS),
+            run=list_tokens,
+            example="jobrun token list",
+        ),
+        Command(
+            name="token revoke",
+            summary="end a token at once",
+            words="ID|NAME",
+            description="A name is one of your own; an admin may name any user's by its ID.",
+            options=(JSON, *SERVER_OPTIONS),
+            run=revoke,
+            example="jobrun token revoke ci",
+            mixed=True,
+        ),
+    ),
+    "jobrun token create ci",
+)
+COMMANDS = (TOKEN,)

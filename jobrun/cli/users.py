@@ -1,0 +1,184 @@
+"""`user`: accounts, for admins."""
+
+from __future__ import annotations
+
+from jobrun.cli.command import Command, group
+from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_in_words, limits_of
+from jobrun.cli.options import Option, Parsed
+from jobrun.cli.output import put
+from jobrun.cli.passwords import PASSWORD_STDIN, read_new_password
+from jobrun.cli.render import time_text
+from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts
+from jobrun.cli.signals import leave_on_signals
+from jobrun.cli.table import put_table
+from jobrun.cli.terminal import Terminal
+from jobrun.cli.text import escape
+from jobrun.cli.words import no_words, one_word
+from jobrun.config.environment import Environment
+from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as wire
+from jobrun.wire.gen.jobrun.v1.job_pb2 import Limits
+
+HEADER = ("NAME", "ROLE", "STATE", "SESSIONS", "TOKENS", "CREATED", "CEILINGS")
+ROLE = Option("--role", "viewer sees all jobs, user has his own, admin may do all", "ROLE")
+STOP_JOBS, NO_CEILINGS, ENABLE = "--stop-jobs", "--no-ceilings", "--enable"
+CEILINGS_HELP = "Limits are ceilings: what the user's jobs may ask for at most, and get where they do not ask."
+
+
+def add(parsed: Parsed, environment: Environment) -> int:
+    """Makes a user."""
+    terminal = Terminal()
+    name = one_word(parsed, "NAME")
+    accounts = open_accounts(parsed, environment)
+    request = wire.CreateUserRequest(username=name, role=parsed.text(ROLE.key) or "", ceilings=limits_of(parsed))
+    request.password = read_new_password(parsed, terminal, name)
+    return _tell(parsed, "added", accounts.create_user(request))
+
+
+def list_users(parsed: Parsed, environment: Environment) -> int:
+    """Shows all users."""
+    leave_on_signals()
+    no_words(parsed)
+    users = open_accounts(parsed, environment).users()
+    if parsed.flag(JSON.key):
+        from jobrun.cli.jsontext import to_json
+
+        put("".join(to_json(user) for user in users))
+    else:
+        put_table(HEADER, [_row(user) for user in users])
+    return 0
+
+
+def set_password(parsed: Parsed, environment: Environment) -> int:
+    """Gives a user another password."""
+    terminal = Terminal()
+    name = one_word(parsed, "NAME")
+    accounts = open_accounts(parsed, environment)
+    accounts.set_password(name, read_new_password(parsed, terminal, name))
+    put(escape(f"changed the password of {name}, whose sessions have ended") + "\n")
+    return 0
+
+
+def set_(parsed: Parsed, environment: Environment) -> int:
+    """Changes role, state or ceilings."""
+    leave_on_signals()
+    request = wire.UpdateUserRequest(username=one_word(parsed, "NAME"))
+    ceilings = limits_of(parsed)
+    if parsed.flag(NO_CEILINGS) and ceilings != Limits():
+        raise parsed.usage_error(f"{NO_CEILINGS} and ceilings exclude each other")
+    if parsed.flag(NO_CEILINGS) or ceilings != Limits():
+        request.ceilings.CopyFrom(ceilings)
+    if (role := parsed.text(ROLE.key)) is not None:
+        request.role = role
+    if parsed.flag(ENABLE):
+        request.disabled = False
+    if not (request.HasField("role") or request.HasField("disabled") or request.HasField("ceilings")):
+        raise parsed.usage_error(f"nothing to change: give {ROLE.key}, {ENABLE}, limits or {NO_CEILINGS}")
+    return _tell(parsed, "changed", open_accounts(parsed, environment).update_user(request))
+
+
+def disable(parsed: Parsed, environment: Environment) -> int:
+    """Keeps a user out."""
+    leave_on_signals()
+    request = wire.UpdateUserRequest(username=one_word(parsed, "NAME"), disabled=True)
+    return _tell(parsed, "disabled", open_accounts(parsed, environment).update_user(request))
+
+
+def remove(parsed: Parsed, environment: Environment) -> int:
+    """Removes a user."""
+    leave_on_signals()
+    name = one_word(parsed, "NAME")
+    open_accounts(parsed, environment).remove_user(name, stop_jobs=parsed.flag(STOP_JOBS))
+    put(escape(f"removed {name}") + "\n")
+    return 0
+
+
+def _tell(parsed: Parsed, done: str, user: wire.User) -> int:
+    if parsed.flag(JSON.key):
+        from jobrun.cli.jsontext import to_json
+
+        put(to_json(user))
+    else:
+        put(escape(f"{done} {user.username} ({user.role})") + "\n")
+    return 0
+
+
+def _row(user: wire.User) -> tuple[str, ...]:
+    state = "disabled" if user.disabled else "enabled"
+    counts = str(user.sessions), str(user.machine_tokens)
+    return user.username, user.role, state, *counts, time_text(user.created_at), limits_in_words(user.ceilings)
+
+
+USER = group(
+    "user",
+    "add, list, change, disable and remove users (admins)",
+    (
+        Command(
+            name="user add",
+            summary="make a user",
+            words="NAME",
+            description=f"A name is used once and never again. The password has 8 to 72 bytes. {CEILINGS_HELP}",
+            options=(ROLE, PASSWORD_STDIN, *LIMIT_OPTIONS, JSON, *SERVER_OPTIONS),
+            run=add,
+            example="jobrun user add ann --role user --memory 8G",
+            mixed=True,
+        ),
+        Command(
+            name="user list",
+            summary="show all users",
+            words="",
+            description="",
+            options=(JSON, *SERVER_OPTIONS),
+            run=list_users,
+            example="jobrun user list",
+        ),
+        Command(
+            name="user passwd",
+            summary="give a user another password, and end his sessions",
+            words="NAME",
+            description="",
+            options=(PASSWORD_STDIN, *SERVER_OPTIONS),
+            run=set_password,
+            example="jobrun user passwd ann",
+            mixed=True,
+        ),
+        Command(
+            name="user set",
+            summary="change a user's role or ceilings, or let him in again",
+            words="NAME",
+            description=f"{CEILINGS_HELP}\nThey take the place of all that the user had.",
+            options=(
+                ROLE,
+                Option(ENABLE, "may log in again, after user disable"),
+                Option(NO_CEILINGS, "no ceilings of his own"),
+                *LIMIT_OPTIONS,
+                JSON,
+                *SERVER_OPTIONS,
+            ),
+            run=set_,
+            example="jobrun user set ann --role admin",
+            mixed=True,
+        ),
+        Command(
+            name="user disable",
+            summary="keep a user out: sessions end, tokens are refused, jobs go on",
+            words="NAME",
+            description='Let in again by "jobrun user set NAME --enable".',
+            options=(JSON, *SERVER_OPTIONS),
+            run=disable,
+            example="jobrun user disable ann",
+            mixed=True,
+        ),
+        Command(
+            name="user remove",
+            summary="remove a user with his sessions and tokens",
+            words="NAME",
+            description="Refused while jobs of his have not finished, and for the last admin.",
+            options=(Option(STOP_JOBS, "stop his unfinished jobs first"), *SERVER_OPTIONS),
+            run=remove,
+            example="jobrun user remove ann --stop-jobs",
+            mixed=True,
+        ),
+    ),
+    "jobrun user add ann",
+)
+COMMANDS = (USER,)

@@ -1,0 +1,95 @@
+"""The calls of AuthService, AdminService and TokenService. All of them raise Refusal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from jobrun.client.access import Metadata
+from jobrun.client.connection import Connection
+from jobrun.client.retry import ask
+from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as admin
+from jobrun.wire.gen.jobrun.v1 import auth_service_pb2 as auth
+from jobrun.wire.gen.jobrun.v1 import token_service_pb2 as token
+from jobrun.wire.gen.jobrun.v1.admin_service_pb2_grpc import AdminServiceStub
+from jobrun.wire.gen.jobrun.v1.auth_service_pb2_grpc import AuthServiceStub
+from jobrun.wire.gen.jobrun.v1.token_service_pb2_grpc import TokenServiceStub
+
+Answer = TypeVar("Answer")
+
+ANSWER_S = 60.0
+"""Seconds for an answer: passwords wait for their turn to be hashed."""
+RECONNECT_S = 2.0
+"""Seconds that an outage may take: somebody waits at a prompt."""
+
+
+class Accounts:
+    """One server's users, tokens and record."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def who_am_i(self) -> auth.WhoAmIResponse:
+        """Who the caller is."""
+        request = auth.WhoAmIRequest()
+        return self._auth(lambda stub, who: stub.WhoAmI(request, timeout=ANSWER_S, metadata=who))
+
+    def revoke(self, *, all_sessions: bool) -> None:
+        """Ends the caller's session, or all of his."""
+        request = auth.RevokeTokenRequest(all_sessions=all_sessions)
+        self._auth(lambda stub, who: stub.RevokeToken(request, timeout=ANSWER_S, metadata=who))
+
+    def change_password(self, current: str, new: str) -> None:
+        """Changes the caller's own."""
+        request = auth.ChangePasswordRequest(current_password=current, new_password=new)
+        self._auth(lambda stub, who: stub.ChangePassword(request, timeout=ANSWER_S, metadata=who))
+
+    def create_user(self, request: admin.CreateUserRequest) -> admin.User:
+        """Makes a user."""
+        return self._admin(lambda stub, who: stub.CreateUser(request, timeout=ANSWER_S, metadata=who)).user
+
+    def users(self) -> Sequence[admin.User]:
+        """All of them, by name."""
+        request = admin.ListUsersRequest()
+        return self._admin(lambda stub, who: stub.ListUsers(request, timeout=ANSWER_S, metadata=who)).users
+
+    def update_user(self, request: admin.UpdateUserRequest) -> admin.User:
+        """Changes what is set in the request."""
+        return self._admin(lambda stub, who: stub.UpdateUser(request, timeout=ANSWER_S, metadata=who)).user
+
+    def set_password(self, user: str, new: str) -> None:
+        """Gives a user another password."""
+        request = admin.SetUserPasswordRequest(username=user, new_password=new)
+        self._admin(lambda stub, who: stub.SetUserPassword(request, timeout=ANSWER_S, metadata=who))
+
+    def remove_user(self, user: str, *, stop_jobs: bool) -> None:
+        """Removes a user. Takes as long as the grace of his jobs, where they are stopped."""
+        request = admin.RemoveUserRequest(username=user, stop_jobs=stop_jobs)
+        self._admin(lambda stub, who: stub.RemoveUser(request, metadata=who))
+
+    def audit_events(self, request: admin.ListAuditEventsRequest) -> Sequence[admin.AuditEvent]:
+        """What was decided, newest last."""
+        return self._admin(lambda stub, who: stub.ListAuditEvents(request, timeout=ANSWER_S, metadata=who)).events
+
+    def create_token(self, request: token.CreateMachineTokenRequest) -> token.CreateMachineTokenResponse:
+        """Makes a machine token."""
+        return self._token(lambda stub, who: stub.CreateMachineToken(request, timeout=ANSWER_S, metadata=who))
+
+    def tokens(self, *, all_users: bool) -> Sequence[token.MachineToken]:
+        """Those that hold, newest first."""
+        request = token.ListMachineTokensRequest(all_users=all_users)
+        return self._token(lambda stub, who: stub.ListMachineTokens(request, timeout=ANSWER_S, metadata=who)).tokens
+
+    def revoke_token(self, name: str) -> token.MachineToken:
+        """Ends a machine token by its id, or its name among the caller's own."""
+        request = token.RevokeMachineTokenRequest(token=name)
+        return self._token(lambda stub, who: stub.RevokeMachineToken(request, timeout=ANSWER_S, metadata=who)).token
+
+    def _auth(self, call: Callable[[AuthServiceStub, Metadata], Answer]) -> Answer:
+        return ask(self._connection, RECONNECT_S, AuthServiceStub, call)
+
+    def _admin(self, call: Callable[[AdminServiceStub, Metadata], Answer]) -> Answer:
+        return ask(self._connection, RECONNECT_S, AdminServiceStub, call)
+
+    def _token(self, call: Callable[[TokenServiceStub, Metadata], Answer]) -> Answer:
+        return ask(self._connection, RECONNECT_S, TokenServiceStub, call)

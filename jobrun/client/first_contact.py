@@ -1,0 +1,93 @@
+"""`login`: how a server is to be trusted, before anything is sent to it."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable
+
+import grpc
+
+from jobrun.client.access import Metadata
+from jobrun.client.accounts import ANSWER_S, RECONNECT_S
+from jobrun.client.connection import Connection
+from jobrun.client.errors import CallRefused, NoServer, reason_of
+from jobrun.client.grants import log_in as grant
+from jobrun.client.retry import ask
+from jobrun.client.session_access import new_refresh_token
+from jobrun.client.tls_check import CertificateRefused, examine, fetch_certificate, is_verified
+from jobrun.client.trust import trust_of
+from jobrun.config.address import Address
+from jobrun.config.environment import Environment
+from jobrun.config.errors import LoginNeeded, Refusal
+from jobrun.config.known_servers import KnownServer, fingerprint_of, pinned_server, system_server
+from jobrun.config.session_file import Session
+from jobrun.config.system_roots import read_system_roots
+from jobrun.wire.gen.jobrun.v1.auth_service_pb2 import WhoAmIRequest, WhoAmIResponse
+from jobrun.wire.gen.jobrun.v1.auth_service_pb2_grpc import AuthServiceStub
+
+NO_TOKEN_CAME = "TOKEN_MISSING"
+Confirm = Callable[[str], None]
+"""Asks somebody about a fingerprint; raises Refusal where it is not confirmed."""
+
+
+def trust_server(
+    server: Address, known: KnownServer | None, expected: str | None, confirm: Confirm, environment: Environment
+) -> KnownServer:
+    """How the server proves itself from now on. `known`: as it did before; `expected`: the fingerprint that the user
+    gave. Raises Refusal, and CertificateRefused where it changed."""
+    if expected is not None:
+        return _expected(server, expected, environment)
+    if known is not None:
+        remedy = f"only if the server's owner confirms it: jobrun login {server} --fingerprint {{}}"
+        examine(server, trust_of(known, environment), remedy)
+        return known
+    if _is_verified(server, environment):
+        return system_server(str(server))
+    certificate = fetch_certificate(server)
+    confirm(fingerprint_of(certificate))
+    return pinned_server(str(server), certificate)
+
+
+def check_is_jobrun(connection: Connection, address: str) -> None:
+    """Before a password is sent: only a jobrun server with login refuses in these words. Raises Refusal."""
+    try:
+        ask(connection, RECONNECT_S, AuthServiceStub, _who_without_token)
+    except LoginNeeded as error:
+        if isinstance(error.__cause__, grpc.RpcError) and reason_of(error.__cause__) == NO_TOKEN_CAME:
+            return
+        raise
+    except NoServer as error:
+        raise NoServer(f"{address} speaks TLS, but it is no jobrun server ({error})") from error
+    except CallRefused as error:
+        raise CallRefused(f"{address} is no jobrun server ({error})") from error
+    raise Refusal(f"{address} is a server without login")
+
+
+def _who_without_token(stub: AuthServiceStub, who: Metadata) -> WhoAmIResponse:
+    return stub.WhoAmI(WhoAmIRequest(), timeout=ANSWER_S)
+
+
+def log_in(connection: Connection, user: str, password: str) -> Session:
+    """A new session, whose first refresh token is made here. Raises Refusal, in the server's words where the user or
+    the password is wrong."""
+    token = new_refresh_token()
+    return ask(connection, RECONNECT_S, AuthServiceStub, lambda stub, who: grant(stub, user, password, token, ANSWER_S))
+
+
+def _expected(server: Address, expected: str, environment: Environment) -> KnownServer:
+    certificate = fetch_certificate(server)
+    shown = fingerprint_of(certificate)
+    if not hmac.compare_digest(shown, expected):
+        raise CertificateRefused(f"{server} shows {shown}, not {expected}: nothing was sent: ask the server's owner")
+    if _is_verified(server, environment):
+        return system_server(str(server))
+    return pinned_server(str(server), certificate)
+
+
+def _is_verified(server: Address, environment: Environment) -> bool:
+    """A machine without root certificates verifies nothing."""
+    try:
+        roots = read_system_roots(environment)
+    except Refusal:
+        return False
+    return is_verified(server, roots)

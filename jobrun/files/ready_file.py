@@ -1,0 +1,85 @@
+"""`DATA/ready`: the ready line of the server that serves from this folder, for whoever wants to dial it from here."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+from pathlib import Path
+from typing import NamedTuple
+
+from jobrun.files.private_files import read_private, write_private
+from jobrun.model.errors import StorageFull, StoreError
+
+INSECURE = "insecure:"
+FINGERPRINT = "sha256:"
+MOST = 1024
+"""Bytes of the line."""
+
+log = logging.getLogger(__name__)
+
+
+class Ready(NamedTuple):
+    """What the line says: where the server listens, and the fingerprint of its certificate (None: plaintext)."""
+
+    host: str
+    port: int
+    fingerprint: str | None
+
+    def line(self) -> str:
+        """As it is printed, without its end."""
+        if self.fingerprint is None:
+            return f"ready {INSECURE}{self.host}:{self.port}"
+        return f"ready {self.host}:{self.port} {self.fingerprint}"
+
+
+class ReadyFile:
+    """Written by the server alone. A clean end removes it; after a kill it tells of a server that is gone."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path = ready_path(folder)
+        self._lock = threading.Lock()
+        self._said: Ready | None = None
+
+    def write(self, ready: Ready) -> None:
+        """From now on the server can be dialled. StorageFull, OSError."""
+        with self._lock:
+            write_private(self._path, f"{ready.line()}\n".encode())
+            self._said = ready
+
+    def change_fingerprint(self, fingerprint: str) -> None:
+        """The server has another certificate; in any thread. Only a health check suffers where that can not be written
+        down, so it is told and no more."""
+        with self._lock:
+            if self._said is None:
+                return
+            self._said = self._said._replace(fingerprint=fingerprint)
+            try:
+                write_private(self._path, f"{self._said.line()}\n".encode())
+            except (OSError, StorageFull) as error:
+                log.warning("%s does not name the new certificate: %s", self._path, error)
+
+    def remove(self) -> None:
+        """The server has ended."""
+        with self._lock, contextlib.suppress(FileNotFoundError):
+            self._said = None
+            self._path.unlink()
+
+
+def ready_path(folder: Path) -> Path:
+    """Of a data folder."""
+    return folder / "ready"
+
+
+def read_ready(folder: Path) -> Ready | None:
+    """What the folder's last server said; None where it ended cleanly, or none was there. Raises StoreError."""
+    try:
+        words = read_private(ready_path(folder), MOST).decode(errors="replace").split()
+    except FileNotFoundError:
+        return None
+    address = words[1] if len(words) in (2, 3) and words[0] == "ready" else ""
+    host, _, port = address.removeprefix(INSECURE).rpartition(":")
+    secure = len(words) == 3 and words[2].startswith(FINGERPRINT)
+    if not host or not port.isdigit() or secure == address.startswith(INSECURE):
+        raise StoreError(f"{ready_path(folder)} holds no ready line: start the server again")
+    return Ready(host, int(port), words[2] if secure else None)

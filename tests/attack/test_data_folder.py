@@ -1,0 +1,219 @@
+"""A server's data folder that somebody else prepared, or two servers on one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.attack.victim import Victim, victim
+
+FILES = ["tls.pem", "access-token-key.pem", "users.db", "audit.jsonl"]
+KEYS = FILES[:2]
+STRANGER = 12345
+"""A uid of nobody's."""
+
+
+@pytest.fixture(scope="module")
+def stopped(nobodys_cache: Path) -> Iterator[Victim]:
+    """A server that served once and ended."""
+    with victim(nobodys_cache) as server:
+        server.admin()
+        assert server.stop() == 0
+        yield server
+
+
+@pytest.fixture
+def folder(stopped: Victim) -> Iterator[Victim]:
+    """The same; what a test does to its data folder is undone."""
+    kept = stopped.root / "kept"
+    subprocess.run(["cp", "-a", stopped.data, kept], check=True)
+    yield stopped
+    if stopped.data.is_symlink():
+        stopped.data.unlink()
+    else:
+        shutil.rmtree(stopped.data)
+    kept.rename(stopped.data)
+
+
+def refused(server: Victim, data: Path | None = None) -> str:
+    """Why a server does not start on the folder: one line, no hang."""
+    words = ("server", "--listen", "127.0.0.1:0", "--data", data or server.data)
+    return server.command(*words).refused(1)
+
+
+root_only = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+
+
+@root_only
+def test_a_folder_of_anothers(folder: Victim) -> None:
+    """Its owner could read every key, and put in users of his own."""
+    os.chown(folder.data, STRANGER, STRANGER)
+    assert str(folder.data) in refused(folder)
+
+
+@root_only
+def test_an_empty_folder_of_anothers(folder: Victim, tmp_path: Path) -> None:
+    """As above, before there was a server."""
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    os.chown(trap, STRANGER, STRANGER)
+    assert str(trap) in refused(folder, trap)
+    assert not list(trap.iterdir())
+
+
+def test_a_folder_that_all_may_write(folder: Victim) -> None:
+    """As above."""
+    folder.data.chmod(0o777)
+    assert str(folder.data) in refused(folder)
+
+
+def test_a_folder_that_all_may_read(folder: Victim) -> None:
+    """As above, for reading."""
+    folder.data.chmod(0o755)
+    assert str(folder.data) in refused(folder)
+
+
+def test_a_folder_that_is_a_link(folder: Victim) -> None:
+    """Whoever made the link leads keys to where he likes."""
+    moved = folder.root / "moved"
+    folder.data.rename(moved)
+    folder.data.symlink_to(moved)
+    try:
+        assert str(folder.data) in refused(folder)
+    finally:
+        shutil.rmtree(moved)
+
+
+def test_a_folder_that_is_a_file(folder: Victim) -> None:
+    """A traceback."""
+    shutil.rmtree(folder.data)
+    folder.data.write_bytes(b"")
+    refused(folder)
+    folder.data.unlink()
+    folder.data.mkdir()
+
+
+def _readable(path: Path) -> None:
+    path.chmod(0o644)
+
+
+def _writable(path: Path) -> None:
+    path.chmod(0o620)
+
+
+def _link(path: Path) -> None:
+    real = path.with_name("real")
+    path.rename(real)
+    path.symlink_to(real)
+
+
+def _dangling(path: Path) -> None:
+    path.unlink()
+    path.symlink_to(path.parent.parent / "elsewhere")
+
+
+def _fifo(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path, 0o600)
+
+
+def _folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir(0o700)
+
+
+def _anothers(path: Path) -> None:
+    if os.getuid() != 0:
+        pytest.skip("only root can give files away")
+    os.chown(path, STRANGER, STRANGER)
+
+
+SPOILED: dict[str, Callable[[Path], None]] = {
+    "readable by all": _readable,
+    "writable by its group": _writable,
+    "a link": _link,
+    "a link to nothing": _dangling,
+    "a fifo": _fifo,
+    "a folder": _folder,
+    "another user's": _anothers,
+}
+
+
+@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_that_is_not_its_own(folder: Victim, name: str, how: str) -> None:
+    """Keys that others read or chose sign tokens of admins; a fifo holds up the start for ever."""
+    SPOILED[how](folder.data / name)
+    error = refused(folder)
+    assert name in error, error
+    assert not (folder.root / "elsewhere").exists(), "it wrote through a link"
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b"\0" * 100, b"-----BEGIN PRIVATE KEY-----\nAAAA\n"], ids=["empty", "NUL", "cut"]
+)
+@pytest.mark.parametrize("name", KEYS)
+def test_a_damaged_key(folder: Victim, name: str, text: bytes) -> None:
+    """A new one in its place would end all sessions, or all pins, without a word; a traceback says nothing."""
+    (folder.data / name).write_bytes(text)
+    error = refused(folder)
+    assert name in error, error
+    assert folder.read(name) == text, "what is left of it is kept"
+
+
+def test_a_key_of_another_kind(folder: Victim) -> None:
+    """A key for certificates would sign tokens, whose public half all clients have."""
+    tls = folder.read("tls.pem")
+    (folder.data / "access-token-key.pem").write_bytes(tls[: tls.index(b"-----BEGIN CERT")] or tls)
+    assert "access-token-key.pem" in refused(folder)
+
+
+def test_a_damaged_database(folder: Victim) -> None:
+    """A fresh one in its place has an admin whose password is anew, or no users at all: fail closed."""
+    (folder.data / "users.db").write_bytes(b"no database" * 1000)
+    assert "users.db" in refused(folder)
+
+
+def test_two_servers_on_one_folder(nobodys_cache: Path) -> None:
+    """Both would rotate the same sessions and run the same jobs."""
+    with victim(nobodys_cache) as first:
+        admin = first.admin()
+        error = refused(first)
+        assert str(first.data) in error or str(first.pid) in error
+        assert admin.who().username == "admin"
+        assert first.read("ready").decode().split()[1] == first.address
+
+
+def test_two_servers_on_one_port(nobodys_cache: Path, folder: Victim) -> None:
+    """Every second connection would go to the other one."""
+    with victim(nobodys_cache) as first:
+        words = ("server", "--listen", first.address, "--data", folder.data)
+        assert first.address in folder.command(*words).refused(1)
+        assert first.admin().who().username == "admin"
+
+
+def test_all_is_private(nobodys_cache: Path) -> None:
+    """Under a careless umask everything would be readable."""
+    before = os.umask(0)
+    try:
+        with victim(nobodys_cache) as server:
+            server.admin().start("true")
+            for path in (server.data, *server.data.rglob("*")):
+                if not path.is_symlink() and "work" not in path.relative_to(server.root).parts:
+                    with contextlib.suppress(FileNotFoundError):
+                        assert path.stat().st_mode & 0o077 == 0, f"{path}: {path.stat().st_mode:o}"
+    finally:
+        os.umask(before)
+
+
+def test_it_starts_again(folder: Victim) -> None:
+    """All of the above would pass where a server never starts twice."""
+    folder.start_again()
+    assert folder.admin().who().username == "admin"
+    assert folder.stop() == 0

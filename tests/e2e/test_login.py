@@ -1,0 +1,333 @@
+"""From a bare machine to a remote run, and back out: login, trust, logout, passwords."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.accounts import Account, Accounts
+from tests.e2e.home import Home
+from tests.e2e.tls_server import TlsServer, tls_server
+
+LINE = re.compile(r"^jobrun login --user admin --fingerprint sha256:[0-9a-f]{64} \S+$", re.MULTILINE)
+
+
+@pytest.fixture
+def newcomer(accounts: Accounts) -> Account:
+    """A HOME that has never seen the server; its user has an account."""
+    return accounts.add_only()
+
+
+def pasted(server: TlsServer) -> str:
+    """The line that the server's first start told to paste."""
+    lines: list[str] = LINE.findall(server.log())
+    assert len(lines) == 1, server.log()
+    return lines[0]
+
+
+def test_three_commands_to_a_remote_run(home: Home, cache: Path, nobodys_cache: Path) -> None:
+    """A newcomer would give up at the second page of a manual."""
+    with tls_server(nobodys_cache) as server:
+        login = pasted(server).replace(" --user", " --password-stdin --user")
+        script = f"""{login} <{shlex.quote(str(server.data / "admin-password"))} >/dev/null
+        jobrun run -- sh -c 'echo hello from $PWD'"""
+        ran = home.shell(script).passed()
+        assert ran.out.startswith("hello from /")
+        assert str(home.root) not in ran.out, "it ran in a folder of the server's"
+        assert ran.err == ""
+        assert server.admin_password not in server.log()
+        assert str(server.data / "admin-password") in server.log()
+        assert "isolation" in server.log()
+
+
+def test_the_pasted_line_asks_for_the_password_at_a_terminal(accounts: Accounts) -> None:
+    """The password would stand on the screen or in the shell's history."""
+    account = accounts.another_home("admin", accounts.server.admin_password)
+    terminal = account.terminal(*shlex.split(pasted(accounts.server))[1:])
+    terminal.wait_for("password.*: ?")
+    terminal.type(account.password)
+    code, shown = terminal.finish()
+    assert code == 0, shown
+    assert account.password not in shown
+    assert "admin" in shown
+    assert account.jobrun("run", "echo", "hi").passed().out == "hi\n"
+
+
+def test_login_says_who_one_is_and_until_when(newcomer: Account) -> None:
+    """Nobody would know as whom, where, and for how long he is in."""
+    told = newcomer.log_in().passed()
+    assert newcomer.name in told.out
+    assert re.search(r"\d{4}-\d\d-\d\d", told.out)
+    me = newcomer.facts("whoami")[0]
+    assert (me["username"], me["role"], me["scope"]) == (newcomer.name, "user", "jobs:read jobs:run")
+    assert newcomer.name in newcomer.jobrun("whoami").passed().out
+
+
+def test_an_unknown_certificate_is_shown_and_asked_about(newcomer: Account) -> None:
+    """The first connection would trust whoever answers."""
+    words = ["login", "--user", newcomer.name, newcomer.server_address]
+    terminal = newcomer.terminal(*words)
+    assert newcomer.fingerprint in terminal.wait_for(r"\?[^\n]*")
+    terminal.type("no")
+    code, shown = terminal.finish()
+    assert code == 1, shown
+    newcomer.jobrun("list", "--server", newcomer.server_address).refused(4)
+
+    terminal = newcomer.terminal(*words)
+    assert newcomer.fingerprint in terminal.wait_for(r"\?[^\n]*")
+    terminal.type("yes")
+    terminal.wait_for("password.*: ?")
+    terminal.type(newcomer.password)
+    code, shown = terminal.finish()
+    assert code == 0, shown
+    assert newcomer.password not in shown
+    newcomer.jobrun("run", "true").passed()
+
+    again = newcomer.jobrun(*words[:-1], "--password-stdin", words[-1], stdin=f"{newcomer.password}\n".encode())
+    assert "?" not in again.passed().err, "a known server is not asked about again"
+
+
+def test_ctrl_c_at_the_password(newcomer: Account) -> None:
+    """The terminal would be left without echo, or a traceback on it."""
+    words = ["login", "--user", newcomer.name, "--fingerprint", newcomer.fingerprint, newcomer.server_address]
+    terminal = newcomer.terminal(*words)
+    terminal.wait_for("password.*: ?")
+    terminal.interrupt()
+    code, shown = terminal.finish()
+    assert code == 130
+    assert "Traceback" not in shown
+
+
+@pytest.mark.parametrize("answer", ["", "maybe"])
+def test_only_yes_is_yes(newcomer: Account, answer: str) -> None:
+    """The return key by itself would trust a stranger."""
+    terminal = newcomer.terminal("login", "--user", newcomer.name, newcomer.server_address)
+    terminal.wait_for(r"\?[^\n]*")
+    terminal.type(answer)
+    code, shown = terminal.finish()
+    assert code == 1, shown
+
+
+def test_no_terminal_and_no_fingerprint(newcomer: Account) -> None:
+    """A script would trust whoever answers."""
+    words = ["login", "--user", newcomer.name, "--password-stdin", newcomer.server_address]
+    error = newcomer.jobrun(*words, stdin=f"{newcomer.password}\n".encode()).refused(1)
+    assert newcomer.fingerprint in error
+    assert "--fingerprint" in error
+    newcomer.jobrun("list", "--server", newcomer.server_address).refused(4)
+
+
+def test_another_fingerprint(newcomer: Account) -> None:
+    """The password would go to whoever is in between."""
+    newcomer.fingerprint = "sha256:" + "0" * 64
+    assert "fingerprint" in newcomer.log_in().refused(1)
+    assert newcomer.name not in str(newcomer.config.rglob("*"))
+
+
+@pytest.mark.parametrize("text", ["sha256:", "sha256:xyz", "md5:00", "", "sha256:" + "0" * 63])
+def test_a_fingerprint_that_is_none(newcomer: Account, text: str) -> None:
+    """It would be compared with something that can never fit."""
+    newcomer.fingerprint = text
+    assert "--fingerprint" in newcomer.log_in().refused(2)
+
+
+def test_a_wrong_password_and_an_unknown_user(newcomer: Account, accounts: Accounts) -> None:
+    """Names of users could be found by trying."""
+    wrong = newcomer.log_in(password="not this one").refused(1)
+    nobody = accounts.another_home("nobody-there", "not this one")
+    assert nobody.log_in().refused(1).replace(nobody.name, "NAME") == wrong.replace(newcomer.name, "NAME")
+    empty = newcomer.log_in(password="").refused(1)
+    assert "Traceback" not in empty
+    newcomer.log_in().passed()
+
+
+def test_a_user_name_with_control_characters(accounts: Accounts) -> None:
+    """What is shown of it would paint over the terminal, on the client or in the server's log."""
+    odd = accounts.another_home("a\x1b[2Jb\u202e", "not this one")
+    result = odd.log_in()
+    assert result.code in (1, 2)
+    result.refused(result.code)
+    assert "\x1b" not in accounts.server.log()
+    assert "\x1b" not in accounts.admin.jobrun("audit", "show").passed().out
+
+
+def test_the_files_of_a_login(newcomer: Account) -> None:
+    """Another user of the machine could read the session."""
+    newcomer.log_in().passed()
+    files = [path for path in newcomer.config.rglob("*") if path.is_file()]
+    folders = [newcomer.config, *(path for path in newcomer.config.rglob("*") if path.is_dir())]
+    assert files
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+    readable = [path for path in files if newcomer.server_address in path.read_text()]
+    assert readable, "known servers lie in a readable file"
+
+
+def test_a_session_file_that_others_may_read(newcomer: Account) -> None:
+    """A session that others could have taken would still be trusted."""
+    newcomer.log_in().passed()
+    file = newcomer.session_file
+    file.chmod(0o644)
+    assert str(file) in newcomer.jobrun("list").refused(4)
+    newcomer.jobrun("run", "true").refused(125)
+    file.chmod(0o600)
+    newcomer.jobrun("list").passed()
+
+
+def test_a_session_file_that_is_a_link_or_a_fifo(newcomer: Account) -> None:
+    """A link could lead anywhere, a FIFO hang for ever."""
+    newcomer.log_in().passed()
+    file = newcomer.session_file
+    real = file.rename(newcomer.root / "real")
+    file.symlink_to(real)
+    assert newcomer.jobrun("list").refused(4)
+    file.unlink()
+    os.mkfifo(file, 0o600)
+    assert newcomer.jobrun("list").refused(4)
+    file.unlink()
+    real.rename(file)
+    newcomer.jobrun("list").passed()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\0" * 100, '{"session": 5}', "x" * 10_000_000], ids=range(6))
+def test_a_damaged_session_file(newcomer: Account, text: str) -> None:
+    """A full disk of yesterday would be a traceback of today."""
+    newcomer.log_in().passed()
+    newcomer.session_file.write_text(text)
+    newcomer.jobrun("list").refused(4)
+    newcomer.jobrun("run", "true").refused(125)
+    newcomer.log_in().passed()
+    newcomer.jobrun("list").passed()
+
+
+def test_logout_ends_the_session_on_the_server(newcomer: Account) -> None:
+    """A copy of the session that was made before would go on."""
+    newcomer.log_in().passed()
+    file = newcomer.session_file
+    kept = file.read_bytes()
+    newcomer.jobrun("logout").passed()
+    assert not file.exists()
+    newcomer.jobrun("list").refused(4)
+    newcomer.jobrun("run", "true").refused(125)
+    newcomer.log_in().passed()
+    newcomer.session_file.write_bytes(kept)
+    newcomer.jobrun("list").refused(4)
+
+
+def test_a_second_logout(newcomer: Account) -> None:
+    """A script that tidies up would fail for having nothing to do."""
+    newcomer.log_in().passed()
+    newcomer.jobrun("logout").passed()
+    assert newcomer.jobrun("logout").code in (0, 4)
+
+
+def test_logout_all_ends_every_session(newcomer: Account, accounts: Accounts) -> None:
+    """Whoever forgot to log out somewhere could not do it from here."""
+    newcomer.log_in().passed()
+    other = accounts.another_home(newcomer.name, newcomer.password)
+    other.log_in().passed()
+    gate = other.gate()
+    running = other.client("run", "sh", "-c", f"{gate.hold} sleep 300")
+    gate.wait_opened()
+    newcomer.jobrun("logout", "--all").passed()
+    told = running.finish(within=5).complained(125)
+    assert "goes on" in told
+    other.jobrun("list").refused(4)
+    newcomer.jobrun("list").refused(4)
+    assert gate.held()
+    accounts.admin.jobrun("stop", told.split("job ")[1].split()[0]).passed()
+
+
+def test_passwd_ends_the_other_sessions_and_no_tokens(newcomer: Account, accounts: Accounts) -> None:
+    """A thief's session would outlive the new password, or every pipeline break with it."""
+    newcomer.log_in().passed()
+    other = accounts.another_home(newcomer.name, newcomer.password)
+    other.log_in().passed()
+    token = newcomer.jobrun("token", "create", "ci").passed().out.strip()
+    words = f"{newcomer.password}\na much better one\n".encode()
+    newcomer.jobrun("passwd", "--password-stdin", stdin=words).passed()
+    newcomer.jobrun("run", "true").passed()
+    other.jobrun("list").refused(4)
+    other.jobrun("run", "true", env={"JOBRUN_TOKEN": token}).passed()
+    other.log_in().refused(1)
+    other.log_in(password="a much better one").passed()
+
+
+def test_passwd_at_a_terminal(newcomer: Account) -> None:
+    """A slip of the finger would be the new password."""
+    newcomer.log_in().passed()
+    for second, code in (("another one!", 1), ("a much better one", 0)):
+        terminal = newcomer.terminal("passwd")
+        for text in (newcomer.password, "a much better one", second):
+            terminal.wait_for("password.*: ?")
+            terminal.type(text)
+        left, shown = terminal.finish()
+        assert left == code, shown
+        assert "better" not in shown
+
+
+def test_passwd_asks_for_the_one_that_holds(newcomer: Account) -> None:
+    """Whoever finds an open terminal could take the account over."""
+    newcomer.log_in().passed()
+    newcomer.jobrun("passwd", "--password-stdin", stdin=b"not this one\na much better one\n").refused(1)
+    newcomer.jobrun("list").passed()
+
+
+def test_the_admins_first_password_is_removed_at_its_first_change(
+    cache: Path, nobodys_cache: Path, accounts: Accounts
+) -> None:
+    """It would lie there for ever, and everybody think that it holds."""
+    with tls_server(nobodys_cache) as server:
+        admin = Account(cache, server, "admin", server.admin_password)
+        admin.log_in().passed()
+        words = f"{admin.password}\na much better one\n".encode()
+        admin.jobrun("passwd", "--password-stdin", stdin=words).passed()
+        assert not (server.data / "admin-password").exists()
+        admin.close()
+
+
+def test_a_lost_admin_password(cache: Path, nobodys_cache: Path) -> None:
+    """Nobody would get in any more, but by losing all users."""
+    with tls_server(nobodys_cache) as server:
+        admin = Account(cache, server, "admin", server.admin_password)
+        admin.log_in().passed()
+        server.owner("passwd", "--password-stdin", "admin", stdin=b"found it\n").passed()
+        admin.jobrun("list").refused(4)
+        admin.log_in().refused(1)
+        admin.log_in(password="found it").passed()
+        admin.jobrun("list").passed()
+        admin.close()
+
+
+def test_logout_while_the_server_is_away(cache: Path, nobodys_cache: Path) -> None:
+    """One could not log out of a server that was taken down."""
+    with tls_server(nobodys_cache) as server:
+        admin = Account(cache, server, "admin", server.admin_password)
+        admin.log_in().passed()
+        server.stop()
+        gone = admin.jobrun("logout").passed()
+        assert len(gone.err.splitlines()) == 1
+        assert gone.err.startswith("jobrun: ")
+        admin.jobrun("list").refused(4)
+        admin.close()
+
+
+def test_a_server_that_is_no_tls_server(newcomer: Account, insecure_server: object) -> None:
+    """The password would go over the wire in the clear, or the client hang."""
+    newcomer.server_address = insecure_server.address.removeprefix("insecure:")  # type: ignore[attr-defined]  # one use
+    newcomer.log_in().refused(1)
+
+
+def test_f41_proxies_are_not_obeyed(newcomer: Account) -> None:
+    """A company's proxy would see, or break, what is between client and server."""
+    names = ("http_proxy", "https_proxy", "all_proxy", "grpc_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+    newcomer.env.update(dict.fromkeys(names, "http://127.0.0.1:9"))
+    newcomer.log_in().passed()
+    assert newcomer.jobrun("run", "echo", "ok").passed().out == "ok\n"
+    out = newcomer.jobrun("run", "--env", "http_proxy", "sh", "-c", "echo $http_proxy").passed().out
+    assert out == "http://127.0.0.1:9\n"
+    newcomer.jobrun("logout").passed()

@@ -1,0 +1,107 @@
+"""A login on real files, with clocks that a test turns: bcrypt at its least cost, nothing else is not as it is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from jobrun.auth.auth import Auth, open_auth
+from jobrun.auth.clock import Clocks
+from jobrun.auth.sessions import Issued, Lifetimes
+from jobrun.model.caller import Caller
+
+CHEAP = 4
+"""bcrypt's least cost."""
+PASSWORD = "correct horse"
+HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
+DAY_S = 86_400
+
+
+class Times:
+    """Both clocks; they stand still until a test turns them."""
+
+    def __init__(self) -> None:
+        self.wall, self.steady = 1_800_000_000 * 10**9, 5 * 10**9
+
+    def turn(self, seconds: float) -> None:
+        """Time passes."""
+        self.wall += int(seconds * 10**9)
+        self.steady += int(seconds * 10**9)
+
+    def clocks(self) -> Clocks:
+        """For `open_auth`."""
+        return Clocks(lambda: self.wall, lambda: self.steady)
+
+
+@contextlib.asynccontextmanager
+async def opened(folder: Path, times: Times | None = None, lifetimes: Lifetimes | None = None) -> AsyncIterator[Auth]:
+    """Login in `folder`, closed at the end."""
+    auth = await open_auth(
+        folder,
+        asyncio.get_running_loop(),
+        lifetimes or Lifetimes(),
+        cost=CHEAP,
+        clocks=times.clocks() if times else None,
+    )
+    try:
+        yield auth
+    finally:
+        await auth.close()
+
+
+def with_auth(folder: Path, use: Callable[[Auth], Coroutine[Any, Any, None]], times: Times | None = None) -> None:
+    """Runs `use` with a login in `folder`."""
+
+    async def main() -> None:
+        async with opened(folder, times) as auth:
+            await use(auth)
+
+    asyncio.run(main())
+
+
+def sha256(text: str) -> bytes:
+    return hashlib.sha256(text.encode()).digest()
+
+
+def first_password(auth: Auth) -> str:
+    return auth.password_file.read_text().strip()
+
+
+async def log_in(auth: Auth, user: str, password: str = PASSWORD, *, scope: str = "", refresh: str = "r0") -> Issued:
+    return await auth.logins.password(
+        username=user,
+        password=password,
+        refresh_sha256=sha256(refresh) if refresh else b"",
+        scope=scope,
+        client_name="test",
+        address=HERE,
+    )
+
+
+async def go_on(auth: Auth, session: str, token: str, following: str) -> Issued:
+    return await auth.logins.refresh(
+        session_id=session, refresh_token=token, next_sha256=sha256(following), scope="", address=HERE
+    )
+
+
+def admit(auth: Auth, token: str, method: str = "/jobrun.v1.AuthService/WhoAmI") -> Caller:
+    """Who the gate takes the bearer of `token` for."""
+    caller = auth.gate.admit(method, (("authorization", f"Bearer {token}"),), f"ipv4:{HERE}:4711")
+    assert caller is not None
+    return caller
+
+
+async def admin(auth: Auth) -> Caller:
+    """The first admin, logged in."""
+    return admit(auth, (await log_in(auth, "admin", first_password(auth))).access_token)
+
+
+async def user(auth: Auth, name: str, role: str = "user") -> Caller:
+    """A new user, logged in."""
+    boss = await admin(auth)
+    await auth.users.create(boss, name=name, role=role, password=PASSWORD)
+    return admit(auth, (await log_in(auth, name)).access_token)

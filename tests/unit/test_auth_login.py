@@ -1,0 +1,426 @@
+"""Logging in with a password, and changing it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobrun.auth.auth import Auth
+from jobrun.auth.offline import set_password_offline
+from jobrun.auth.passwords import STRANGERS
+from jobrun.auth.sessions import Issued
+from jobrun.model.caller import Scope
+from jobrun.model.errors import (
+    InvalidRequest,
+    JobrunError,
+    LoginFailed,
+    LoginThrottled,
+    ScopeMissing,
+    SessionEnded,
+    UserNotFound,
+)
+from tests.unit.auth_ground import (
+    ELSEWHERE,
+    HERE,
+    PASSWORD,
+    Times,
+    admin,
+    admit,
+    first_password,
+    go_on,
+    log_in,
+    sha256,
+    user,
+    with_auth,
+)
+
+
+async def reason(call: Coroutine[Any, Any, Any]) -> str:
+    """Why it was refused; "ok" if it was not."""
+    try:
+        await call
+    except JobrunError as error:
+        return error.reason
+    return "ok"
+
+
+def attempt(auth: Auth, name: str, password: str, address: str = HERE) -> Coroutine[Any, Any, Issued]:
+    return auth.logins.password(
+        username=name, password=password, refresh_sha256=b"", scope="", client_name="", address=address
+    )
+
+
+def test_the_first_start_makes_an_admin_whose_password_is_in_a_file(tmp_path: Path) -> None:
+    """Nobody could log in to a new server; or everybody who may read a file there."""
+
+    async def use(auth: Auth) -> None:
+        assert auth.first_start
+        assert auth.password_file.stat().st_mode & 0o777 == 0o600
+        assert (tmp_path / "users.db").stat().st_mode & 0o777 == 0o600
+        issued = await log_in(auth, "admin", first_password(auth))
+        assert issued.scopes == frozenset(Scope)
+        assert first_password(auth) not in (tmp_path / "audit.jsonl").read_text()
+
+    async def again(auth: Auth) -> None:
+        assert not auth.first_start
+        await log_in(auth, "admin", first_password(auth))
+
+    with_auth(tmp_path, use)
+    with_auth(tmp_path, again)
+
+
+def test_the_first_password_s_file_goes_with_the_password(tmp_path: Path) -> None:
+    """A file would say a password that does not hold; the next admin tries it until he is throttled."""
+    left = tmp_path / "admin-password"
+
+    async def use(auth: Auth) -> None:
+        first = left.read_bytes()
+        await auth.logins.change_password(await admin(auth), first_password(auth), PASSWORD, HERE)
+        assert not left.exists()
+        left.write_bytes(first)  # as a server leaves it that is killed between the two
+
+    async def again(auth: Auth) -> None:
+        assert not left.exists()
+        await log_in(auth, "admin")
+
+    with_auth(tmp_path, use)
+    with_auth(tmp_path, again)
+
+
+def test_a_first_start_that_was_cut_is_made_again(tmp_path: Path) -> None:
+    """A server killed in its first second would have a password that nobody knows."""
+    (tmp_path / "admin-password").write_text("of the start before\n")
+
+    async def use(auth: Auth) -> None:
+        assert auth.first_start
+        await log_in(auth, "admin", first_password(auth))
+
+    with_auth(tmp_path, use)
+
+
+BAD = ["wrong password", "", "short", "x" * 73, "x" * 5000, "with\0NUL in it", "\ud800" * 8, "é" * 1_000_000]
+
+
+@pytest.mark.parametrize("password", BAD, ids=range(len(BAD)))
+def test_whatever_is_wrong_is_told_in_the_same_words(tmp_path: Path, password: str) -> None:
+    """A stranger would learn which users there are."""
+
+    async def use(auth: Auth) -> None:
+        await user(auth, "ann")
+        await auth.users.update(await admin(auth), "ann", disabled=True)
+        told = set()
+        for name, given in [("ann", PASSWORD), ("admin", password), ("nobody", password), (password, password)]:
+            with pytest.raises(LoginFailed) as failure:
+                await attempt(auth, name, given)
+            told.add(str(failure.value))
+        assert told == {"wrong user or password"}
+
+    with_auth(tmp_path, use)
+
+
+def test_an_unknown_user_takes_as_long(tmp_path: Path) -> None:
+    """The same by a stopwatch: bcrypt's work is done for whoever is asked about, and whatever he is said to know."""
+    from jobrun.auth.passwords import Passwords, hashed
+
+    async def main() -> None:
+        work = Passwords(9)
+        known = hashed(b"the right one", 9)
+
+        async def took(password: str, password_hash: bytes | None) -> float:
+            best = 1.0
+            for _ in range(5):
+                before = time.perf_counter()
+                assert not await work.fits(password, password_hash)
+                best = min(best, time.perf_counter() - before)
+            return best
+
+        right = await took("a wrong one", known)
+        for password, password_hash in (("a wrong one", None), ("x" * 5000, known), ("", known), ("a\0b c d e", None)):
+            assert 0.5 < await took(password, password_hash) / right < 2
+        await work.close()
+
+    asyncio.run(main())
+
+
+def test_one_form_of_a_letter_is_as_good_as_another(tmp_path: Path) -> None:
+    """A password set on a Mac would not work from a Linux keyboard."""
+
+    async def use(auth: Auth) -> None:
+        await auth.users.create(await admin(auth), name="ann", role="", password="caf\u00e9 au lait")
+        await log_in(auth, "ann", "cafe\u0301 au lait")
+
+    with_auth(tmp_path, use)
+
+
+def test_guesses_from_one_address_are_few_and_lock_nobody_else_out(tmp_path: Path) -> None:
+    """All short passwords in an afternoon; or a colleague who can not log in because somebody else guesses."""
+    times = Times()
+
+    async def use(auth: Auth) -> None:
+        await user(auth, "ann")
+        outcomes = [await reason(attempt(auth, "ann", f"guess number {n}")) for n in range(40)]
+        assert outcomes == ["LOGIN_FAILED"] * 5 + ["LOGIN_THROTTLED"] * 35
+        assert await reason(attempt(auth, "ann", PASSWORD)) == "LOGIN_THROTTLED"
+        assert await reason(attempt(auth, "ann", PASSWORD, ELSEWHERE)) == "ok"
+        times.turn(5)
+        assert await reason(attempt(auth, "ann", PASSWORD)) == "ok"
+        lines = [event for event in await auth.audit.events(1000) if event.outcome == "LOGIN_THROTTLED"]
+        assert [line.count for line in lines] == [1, 35]
+
+    with_auth(tmp_path, use, times)
+
+
+def test_who_knows_his_password_is_never_throttled(tmp_path: Path) -> None:
+    """A script that logs in for each of its calls."""
+
+    async def use(auth: Auth) -> None:
+        await user(auth, "ann")
+        for _ in range(60):
+            await attempt(auth, "ann", PASSWORD)
+
+    with_auth(tmp_path, use, Times())
+
+
+def test_logins_at_once_are_few(tmp_path: Path) -> None:
+    """Sixty strangers at once would keep the machine busy for a quarter of a minute, and honest users out for longer."""
+
+    async def use(auth: Auth) -> None:
+        calls = [reason(attempt(auth, f"u{n}", "guess guess", f"192.0.2.{n}")) for n in range(60)]
+        outcomes = await asyncio.gather(*calls)
+        assert outcomes.count("LOGIN_FAILED") == STRANGERS + 1
+        assert outcomes.count("LOGIN_THROTTLED") == 60 - STRANGERS - 1
+        assert await reason(attempt(auth, "admin", first_password(auth))) == "ok"
+
+    with_auth(tmp_path, use)
+
+
+def test_a_flood_of_logins_leaves_room_for_an_admin(tmp_path: Path) -> None:
+    """He could not disable whom he sees attacked."""
+
+    async def use(auth: Auth) -> None:
+        boss = await admin(auth)
+        flood = [asyncio.ensure_future(reason(attempt(auth, f"u{n}", "guess guess", f"192.0.2.{n}"))) for n in range(60)]
+        await asyncio.sleep(0)
+        await auth.users.create(boss, name="ann", role="", password=PASSWORD)
+        await asyncio.gather(*flood)
+
+    with_auth(tmp_path, use)
+
+
+def test_callers_who_leave_do_not_make_room(tmp_path: Path) -> None:
+    """To ask and hang up would be the way round the queue: the work is there all the same."""
+
+    async def use(auth: Auth) -> None:
+        calls = [asyncio.ensure_future(attempt(auth, f"u{n}", "guess guess", f"192.0.2.{n}")) for n in range(9)]
+        await asyncio.sleep(0)
+        calls[0].cancel()
+        assert await reason(attempt(auth, "admin", first_password(auth))) == "LOGIN_THROTTLED"
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert await reason(attempt(auth, "admin", first_password(auth))) == "ok"
+
+    with_auth(tmp_path, use)
+
+
+@pytest.mark.parametrize("meanwhile", ["removed", "disabled", "another password", "all of it outside"])
+def test_who_is_removed_while_his_password_is_looked_at_does_not_get_in(tmp_path: Path, meanwhile: str) -> None:
+    """A session for a user who is gone: nobody would ever end it."""
+
+    async def use(auth: Auth) -> None:
+        boss = await admin(auth)
+        await auth.users.create(boss, name="ann", role="", password=PASSWORD)
+        account = auth.store.people.accounts["ann"]
+        if meanwhile == "removed":
+            await auth.users.remove(boss, "ann", stop_jobs=False, jobs=NoJobs())
+        elif meanwhile == "disabled":
+            await auth.users.update(boss, "ann", disabled=True)
+        elif meanwhile == "another password":
+            await auth.users.set_password(boss, "ann", "another password")
+        else:  # memory does not know it yet
+            await asyncio.to_thread(set_password_offline, tmp_path, "ann", "another password")
+        with pytest.raises(LoginFailed):  # what follows the work with the password, with what was found before it
+            await auth.logins._begin(account, frozenset(Scope), "", None, HERE)
+        assert not any(session.user == "ann" for session in auth.store.people.sessions.values())
+
+    with_auth(tmp_path, use)
+
+
+class NoJobs:
+    """A user without jobs."""
+
+    def unfinished(self, user: str) -> list[str]:
+        return []
+
+    async def stop_all(self, user: str, by: str) -> None:
+        raise AssertionError("there are none")
+
+
+def test_a_login_that_is_cut_is_on_record_all_the_same(tmp_path: Path) -> None:
+    """To hang up at the right moment would keep a login off the audit record."""
+
+    async def use(auth: Auth) -> None:
+        account = auth.store.people.accounts["admin"]
+        call = asyncio.ensure_future(auth.desk.kept.run(auth.logins._begin(account, frozenset(Scope), "", None, HERE)))
+        await asyncio.sleep(0)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        assert call.cancelled()
+        await auth.desk.kept.finish()
+        (session,) = auth.store.people.sessions
+        assert (await auth.audit.events(1))[0].target == session
+
+    with_auth(tmp_path, use)
+
+
+def test_scopes_are_narrowed_at_login(tmp_path: Path) -> None:
+    """A token for a dashboard could start jobs."""
+
+    async def use(auth: Auth) -> None:
+        await user(auth, "ann")
+        assert (await log_in(auth, "ann", scope="jobs:read")).scopes == {Scope.JOBS_READ}
+        assert (await log_in(auth, "ann")).scopes == {Scope.JOBS_READ, Scope.JOBS_RUN}
+        assert (await log_in(auth, "ann", scope=" admin  jobs:read ")).scopes == {Scope.JOBS_READ}
+        with pytest.raises(ScopeMissing):
+            await log_in(auth, "ann", scope="admin")
+        with pytest.raises(LoginFailed):
+            await log_in(auth, "ann", "not her password", scope="admin")
+        with pytest.raises(InvalidRequest, match="scope"):
+            await log_in(auth, "ann", scope="root")
+        with pytest.raises(InvalidRequest, match="client_name"):
+            await auth.logins.password(
+                username="ann", password=PASSWORD, refresh_sha256=b"", scope="", client_name="x" * 65, address=HERE
+            )
+        with pytest.raises(InvalidRequest, match="refresh_token_sha256"):
+            await auth.logins.password(
+                username="ann", password=PASSWORD, refresh_sha256=b"x", scope="", client_name="", address=HERE
+            )
+
+    with_auth(tmp_path, use)
+
+
+def test_a_changed_password_ends_the_other_sessions_and_no_machine_token(tmp_path: Path) -> None:
+    """Whoever stole the old one would stay in; or every pipeline would stop."""
+
+    async def use(auth: Auth) -> None:
+        ann = await user(auth, "ann")
+        other = await log_in(auth, "ann")
+        _, machine = await auth.machine_tokens.create(ann, name="ci", scope="", expires_in_s=0, all_jobs=False)
+        ended: list[str] = []
+        auth.gate.on_ended = ended.append
+        await auth.logins.change_password(ann, PASSWORD, "another password", HERE)
+        assert ended == [other.session_id]
+        with pytest.raises(SessionEnded):
+            admit(auth, other.access_token)
+        admit(auth, machine)
+        await go_on(auth, ann.session, "r0", "r1")
+        assert await reason(attempt(auth, "ann", PASSWORD)) == "LOGIN_FAILED"
+        await log_in(auth, "ann", "another password")
+
+    with_auth(tmp_path, use)
+
+
+def test_a_password_is_changed_only_by_who_knows_it(tmp_path: Path) -> None:
+    """A session left open on a screen would be an account lost."""
+
+    async def use(auth: Auth) -> None:
+        ann = await user(auth, "ann")
+        outcomes = [await reason(auth.logins.change_password(ann, f"guess {n}", "x" * 8, HERE)) for n in range(7)]
+        assert outcomes == ["LOGIN_FAILED"] * 5 + ["LOGIN_THROTTLED"] * 2
+        assert await reason(attempt(auth, "ann", PASSWORD, ELSEWHERE)) == "ok"
+
+    with_auth(tmp_path, use, Times())
+
+
+@pytest.mark.parametrize("new", ["", "seven77", "x" * 73, "é" * 37, "nul\0nul\0nul", "\ud800" * 8, PASSWORD])
+def test_what_can_be_no_password_is_refused_when_it_is_set(tmp_path: Path, new: str) -> None:
+    """It would be cut somewhere, or never work again; and "changed" to the same one is not changed."""
+
+    async def use(auth: Auth) -> None:
+        ann = await user(auth, "ann")
+        with pytest.raises(InvalidRequest, match="new_password"):
+            await auth.logins.change_password(ann, PASSWORD, new, HERE)
+        await log_in(auth, "ann")
+
+    with_auth(tmp_path, use)
+
+
+@pytest.mark.parametrize("new", ["eight888", "x" * 72, "é" * 36, "with blanks and ünïcödé"])
+def test_what_can_be_a_password_works(tmp_path: Path, new: str) -> None:
+    """A user would be locked out by his own choice."""
+
+    async def use(auth: Auth) -> None:
+        await auth.logins.change_password(await user(auth, "ann"), PASSWORD, new, HERE)
+        await log_in(auth, "ann", new)
+
+    with_auth(tmp_path, use)
+
+
+def test_two_changes_at_once_leave_one_password(tmp_path: Path) -> None:
+    """Both would be told that theirs holds."""
+
+    async def use(auth: Auth) -> None:
+        ann = await user(auth, "ann")
+        new = ["password one", "password two"]
+        changes = [reason(auth.logins.change_password(ann, PASSWORD, one, HERE)) for one in new]
+        outcomes = await asyncio.gather(*changes)
+        assert sorted(outcomes) == ["LOGIN_FAILED", "ok"]
+        await log_in(auth, "ann", new[outcomes.index("ok")])
+
+    with_auth(tmp_path, use)
+
+
+def test_a_password_set_from_outside_acts_on_a_server_that_runs(tmp_path: Path) -> None:
+    """`server passwd`, for who has forgotten his: whoever knows the old one must be out at once."""
+
+    async def use(auth: Auth) -> None:
+        first = first_password(auth)
+        old = await log_in(auth, "admin", first)
+        ended: list[str] = []
+        auth.gate.on_ended = ended.append
+        await asyncio.to_thread(set_password_offline, tmp_path, "admin", PASSWORD)
+        with pytest.raises(LoginFailed):  # even before it is told
+            await attempt(auth, "admin", first)
+        await auth.reload()
+        assert ended == [old.session_id]
+        with pytest.raises(SessionEnded):
+            admit(auth, old.access_token)
+        await log_in(auth, "admin")
+        assert not auth.password_file.exists()
+        with pytest.raises(UserNotFound):
+            await asyncio.to_thread(set_password_offline, tmp_path, "nobody", PASSWORD)
+        with pytest.raises(InvalidRequest):
+            await asyncio.to_thread(set_password_offline, tmp_path, "admin", "short")
+        events = [event for event in await auth.audit.events(100) if event.action == "user.password"]
+        assert [(event.user, event.address, event.target) for event in events] == [("", "local", "admin")]
+
+    with_auth(tmp_path, use)
+
+
+def test_nothing_secret_is_shown_by_what_is_handed_round(tmp_path: Path) -> None:
+    """One log line with a repr, and tokens and hashes are in a file that many read."""
+
+    async def use(auth: Auth) -> None:
+        issued = await log_in(auth, "admin", first_password(auth))
+        account = auth.store.people.accounts["admin"]
+        session = auth.store.people.sessions[issued.session_id]
+        shown = f"{issued!r} {account!r} {session!r} {auth!r}"
+        for secret in (issued.access_token, repr(account.password_hash), repr(sha256("r0"))):
+            assert secret not in shown
+
+    with_auth(tmp_path, use)
+
+
+def test_throttled_ones_are_told_when_they_are(tmp_path: Path) -> None:
+    """A user would take it for a wrong password, and have it reset."""
+
+    async def use(auth: Auth) -> None:
+        for n in range(5):
+            await reason(attempt(auth, "ann", f"guess number {n}"))
+        with pytest.raises(LoginThrottled, match="try again in a few seconds"):
+            await attempt(auth, "ann", "guess once more")
+
+    with_auth(tmp_path, use, Times())
