@@ -15,7 +15,7 @@ from jobrun.auth.sessions import Issued, RefreshReused, Sessions, login_failed, 
 from jobrun.auth.throttle import Throttle
 from jobrun.model.caller import ROLE_SCOPES, Caller, Scope
 from jobrun.model.errors import InvalidRequest, JobrunError, LoginFailed, LoginThrottled, RefreshFailed, ScopeMissing
-from jobrun.model.user import scope_text
+from jobrun.model.user import is_user_name, scope_text
 from jobrun.store.users import UserStore
 from jobrun.store.users_rows import Account
 
@@ -105,9 +105,10 @@ class Logins:
     async def _shown(self, username: str, password: str, address: str, action: str) -> Account:
         """Whose password this is. The same work and words for whatever is wrong."""
         who = self._desk.known(username)
+        counted = username if is_user_name(username) else ""  # the throttle keeps no megabytes of what can be none
         try:
             self._desk.passwords.check_room()
-            self._throttle.check(username, address)
+            self._throttle.check(counted, address)
         except LoginThrottled as error:
             self._desk.audit.note_often(who, address, action, "", error.reason)
             raise
@@ -118,7 +119,7 @@ class Logins:
         if not await self._desk.passwords.fits(password, password_hash) or account is None:
             self._desk.audit.note(who, address, action, "", LoginFailed.reason)
             raise login_failed()
-        self._throttle.was_right(username, address)
+        self._throttle.was_right(counted, address)
         return account
 
     def _check_some_left(self, account: Account, scopes: frozenset[Scope], address: str) -> None:

@@ -86,7 +86,7 @@ class Users:
             await store.change_user(name, disabled=True)  # before, so that he starts no other one meanwhile
             await jobs.stop_all(name, caller.user)
         elif unfinished := jobs.unfinished(name):
-            raise UserHasJobs(f"{name} has {len(unfinished)} unfinished jobs: stop them first, or ask for that too")
+            raise UserHasJobs(f"{name} has {len(unfinished)} unfinished jobs: stop them first, or say --stop-jobs")
         await store.remove_user(name, self._clock.now_ns())
         if jobs.unfinished(name):  # of a call that was let in before
             await jobs.stop_all(name, caller.user)

@@ -17,12 +17,13 @@ from jobrun.cli.text import is_utf8
 from jobrun.cli.words import no_words, one_word
 from jobrun.config.address import Address, parse_address
 from jobrun.config.environment import Environment
-from jobrun.config.errors import Refusal
+from jobrun.config.errors import LoginNeeded, Refusal
 from jobrun.config.known_servers import parse_fingerprint
 from jobrun.config.logins import Logins, open_logins
 
 if TYPE_CHECKING:
     from jobrun.client.accounts import Accounts
+    from jobrun.config.target import Target
 
 FINGERPRINT = "--fingerprint"
 YES = "yes"
@@ -107,23 +108,34 @@ def logout(parsed: Parsed, environment: Environment) -> int:
     """Ends the session, or all of the user's; the local login goes in any case."""
     leave_on_signals()
     no_words(parsed)
+    logins = open_logins(environment)
+    named = parsed.given("--server") or parsed.given("--local") or any(environment.get(name) for name in WINNING)
+    if not named and logins.current() == "":
+        say("logged out already")
+        return 0
     target = target_of(parsed, environment)
     if target.token is not None:
         raise Refusal("JOBRUN_TOKEN is no login: end it by jobrun token revoke, or unset it")
     if target.server is None:
         raise Refusal(f"{target.name} has no login")
-    logins = open_logins(environment)
+    _tell_server(parsed, target, environment)
     address = str(target.server)
-    try:
-        from jobrun.client.accounts import Accounts
-
-        Accounts(open_connection(target, environment)).revoke(all_sessions=parsed.flag("--all"))
-    except Refusal as refusal:
-        others = ", and your other sessions may go on" if parsed.flag("--all") else ""
-        say(f"the login is removed here; the server was not told{others}: {refusal}")
     with logins.locked(address):
         logins.forget(address)
     return 0
+
+
+def _tell_server(parsed: Parsed, target: Target, environment: Environment) -> None:
+    from jobrun.client.accounts import Accounts
+
+    every = parsed.flag("--all")
+    try:
+        Accounts(open_connection(target, environment)).revoke(all_sessions=every)
+    except LoginNeeded as refusal:
+        say(f"there was no session to end{', and so none of the others was' if every else ''} ({refusal})")
+    except Refusal as refusal:
+        others = ", and your others go on" if every else ""
+        say(f"logged out here alone; the session goes on at the server until it is old{others}: {refusal}")
 
 
 COMMANDS = (

@@ -51,7 +51,7 @@ class MachineAccess:
 
     def reject(self, used: Metadata, error: grpc.RpcError) -> None:
         """There is nothing else to offer."""
-        raise LoginNeeded(f"JOBRUN_TOKEN: {details_of(error)}: make another by jobrun token create") from error
+        raise LoginNeeded(f"JOBRUN_TOKEN: {details_of(error)}") from error
 
 
 def bearer(token: str) -> Metadata:

@@ -5,27 +5,26 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable
 
-import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]  # no stubs
 
 from jobrun.client.access import Metadata
 from jobrun.client.accounts import ANSWER_S, RECONNECT_S
 from jobrun.client.connection import Connection
-from jobrun.client.errors import CallRefused, NoServer, reason_of
+from jobrun.client.errors import CallRefused, NoServer
 from jobrun.client.grants import log_in as grant
 from jobrun.client.retry import ask
 from jobrun.client.session_access import new_refresh_token
-from jobrun.client.tls_check import CertificateRefused, examine, fetch_certificate, is_verified
+from jobrun.client.tls_check import examine, fetch_certificate, is_verified
 from jobrun.client.trust import trust_of
 from jobrun.config.address import Address
 from jobrun.config.environment import Environment
-from jobrun.config.errors import LoginNeeded, Refusal
+from jobrun.config.errors import LoginNeeded, NoSuchThing, Refusal
 from jobrun.config.known_servers import KnownServer, fingerprint_of, pinned_server, system_server
 from jobrun.config.session_file import Session
 from jobrun.config.system_roots import read_system_roots
-from jobrun.wire.gen.jobrun.v1.auth_service_pb2 import WhoAmIRequest, WhoAmIResponse
 from jobrun.wire.gen.jobrun.v1.auth_service_pb2_grpc import AuthServiceStub
 
-NO_TOKEN_CAME = "TOKEN_MISSING"
+SERVICE = "jobrun.v1.JobService"
 Confirm = Callable[[str], None]
 """Asks somebody about a fingerprint; raises Refusal where it is not confirmed."""
 
@@ -39,6 +38,7 @@ def trust_server(
         return _expected(server, expected, environment)
     if known is not None:
         remedy = f"only if the server's owner confirms it: jobrun login {server} --fingerprint {{}}"
+        fetch_certificate(server)  # says so where nobody is there
         examine(server, trust_of(known, environment), remedy)
         return known
     if _is_verified(server, environment):
@@ -49,22 +49,19 @@ def trust_server(
 
 
 def check_is_jobrun(connection: Connection, address: str) -> None:
-    """Before a password is sent: only a jobrun server with login refuses in these words. Raises Refusal."""
+    """Before a password is sent: asks for the health of jobrun's service, which needs no token. Raises Refusal."""
     try:
-        ask(connection, RECONNECT_S, AuthServiceStub, _who_without_token)
-    except LoginNeeded as error:
-        if isinstance(error.__cause__, grpc.RpcError) and reason_of(error.__cause__) == NO_TOKEN_CAME:
-            return
-        raise
+        ask(connection, RECONNECT_S, health_pb2_grpc.HealthStub, _ask_for_health)
     except NoServer as error:
-        raise NoServer(f"{address} speaks TLS, but it is no jobrun server ({error})") from error
-    except CallRefused as error:
-        raise CallRefused(f"{address} is no jobrun server ({error})") from error
-    raise Refusal(f"{address} is a server without login")
+        raise NoServer(
+            f"{address} speaks TLS, but does not answer as a jobrun server does: is the port right?"
+        ) from error
+    except (CallRefused, NoSuchThing, LoginNeeded) as error:
+        raise CallRefused(f"{address} is no jobrun server: is the port right?") from error
 
 
-def _who_without_token(stub: AuthServiceStub, who: Metadata) -> WhoAmIResponse:
-    return stub.WhoAmI(WhoAmIRequest(), timeout=ANSWER_S)
+def _ask_for_health(stub: health_pb2_grpc.HealthStub, who: Metadata) -> None:
+    stub.Check(health_pb2.HealthCheckRequest(service=SERVICE), timeout=ANSWER_S)
 
 
 def log_in(connection: Connection, user: str, password: str) -> Session:
@@ -78,7 +75,7 @@ def _expected(server: Address, expected: str, environment: Environment) -> Known
     certificate = fetch_certificate(server)
     shown = fingerprint_of(certificate)
     if not hmac.compare_digest(shown, expected):
-        raise CertificateRefused(f"{server} shows {shown}, not {expected}: nothing was sent: ask the server's owner")
+        raise Refusal(f"{server} shows {shown}, not {expected}: nothing was sent: ask the server's owner")
     if _is_verified(server, environment):
         return system_server(str(server))
     return pinned_server(str(server), certificate)

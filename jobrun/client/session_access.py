@@ -47,7 +47,7 @@ class SessionAccess:
                 return  # another thread has a newer one already
             soon = min(TOO_SOON_S, self._session.access_life_ns / 2e9)
             if self._taken_at is not None and time.monotonic() - self._taken_at < soon:
-                raise self._ended(details_of(error)) from error
+                raise LoginNeeded(f"{self._address} takes no token of this login: {details_of(error)}") from error
             self._refused = self._session.access_token
 
     def _is_good(self, session: Session) -> bool:
@@ -75,11 +75,8 @@ class SessionAccess:
             return refresh(channel, session, REFRESH_S)
         except grpc.RpcError as error:
             if status_of(error) is grpc.StatusCode.UNAUTHENTICATED:
-                raise self._ended(details_of(error)) from error
+                raise LoginNeeded(f"session ended: jobrun login {self._address}") from error
             raise
-
-    def _ended(self, why: str) -> LoginNeeded:
-        return LoginNeeded(f"session ended ({why}): jobrun login {self._address}")
 
 
 def new_refresh_token() -> str:

@@ -27,6 +27,10 @@ class CertificateRefused(LoginNeeded):
     """The server does not prove itself as it did before; asking again would not help."""
 
 
+class WrongDates(Refusal):
+    """The certificate is good, but not now; no login mends that."""
+
+
 class NoTls(Refusal):
     """Somebody listens there, who does not speak TLS."""
 
@@ -58,8 +62,8 @@ def is_verified(server: Address, roots: bytes) -> bool:
 
 
 def examine(server: Address, trust: Trust, remedy: str) -> None:
-    """Raises CertificateRefused or NoTls where that is why a connection failed; returns where it is not. `remedy`: what
-    mends a changed certificate."""
+    """Raises CertificateRefused, WrongDates or NoTls where that is why a connection failed; returns where it is not.
+    `remedy`: what mends a changed certificate."""
     context = _context(trust.roots)
     context.check_hostname = not trust.server.pinned
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as gRPC: the pinned one need not be a root
@@ -92,10 +96,9 @@ def _handshake(server: Address, context: ssl.SSLContext) -> bytes:
 
 def _refused(server: Address, trust: Trust, error: ssl.SSLCertVerificationError, remedy: str) -> Refusal:
     if error.verify_code == EXPIRED:
-        return CertificateRefused(f"the certificate of {server} has expired: look at the clock here, and at the server")
+        return WrongDates(f"the certificate of {server} has expired: look at the clock here, and at the server")
     if error.verify_code == NOT_YET_VALID:
-        text = f"the certificate of {server} is not yet valid: look at the clock here, and at the server"
-        return CertificateRefused(text)
+        return WrongDates(f"the certificate of {server} is not yet valid: look at the clock here, and at the server")
     shown = fingerprint_of(fetch_certificate(server))
     if not trust.server.pinned:
         why = f"nothing here verifies the certificate of {server} any more ({error.verify_message}): it is {shown}"

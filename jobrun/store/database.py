@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def open_for_writing(path: Path, steps: schema.Steps | None = None) -> sqlite3.C
     with explained(path):
         # Its -wal and -shm take this file's mode, sqlite.org/wal.html
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600))
+        _refuse_foreign(path)
         db = _connect(path)
         try:
             _prepare(db, schema.MIGRATIONS if steps is None else steps, path)
@@ -39,6 +41,17 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         db = _connect(path)
         db.execute("PRAGMA query_only = 1")
         return db
+
+
+def _refuse_foreign(path: Path) -> None:
+    """Raises StoreError where another user made a part of it: SQLite takes whatever a -wal says. Ours become 0600."""
+    for name in (str(path), f"{path}-wal", f"{path}-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            found = os.lstat(name)
+            if found.st_uid != os.geteuid() or not stat.S_ISREG(found.st_mode):
+                raise StoreError(f"{name} is not this user's own file: put a backup back, or move it away")
+            if found.st_mode & 0o077:
+                os.chmod(name, 0o600)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

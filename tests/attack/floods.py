@@ -115,11 +115,20 @@ FLOODS: dict[str, Callable[[Aim, int, Outcomes], Awaitable[None]]] = {
 class Flood:
     """A flood in a process of its own, that begins anew whenever it is through."""
 
-    def __init__(self, aim: Aim, kind: str, count: int) -> None:
+    def __init__(self, aim: Aim, kind: str, count: int, nice: int = 0) -> None:
         self._file = tempfile.NamedTemporaryFile(suffix=".pem")  # noqa: SIM115  # closed by end()
         Path(self._file.name).write_bytes(aim.certificate)
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "tests.attack.floods", aim.address, self._file.name, kind, str(count)],
+            [
+                *_niced(nice),
+                sys.executable,
+                "-m",
+                "tests.attack.floods",
+                aim.address,
+                self._file.name,
+                kind,
+                str(count),
+            ],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -139,10 +148,14 @@ class Flood:
         self.outcomes.update(json.loads(out.splitlines()[-1]))
 
 
+def _niced(nice: int) -> tuple[str, ...]:
+    return ("nice", "-n", str(nice)) if nice else ()
+
+
 @contextlib.contextmanager
-def flood(address: str, certificate: bytes, kind: str, count: int) -> Iterator[Flood]:
-    """A flood of FLOODS: under way inside the block, over at its end."""
-    running = Flood(Aim(address, certificate), kind, count)
+def flood(address: str, certificate: bytes, kind: str, count: int, nice: int = 0) -> Iterator[Flood]:
+    """A flood of FLOODS: under way inside the block, over at its end. `nice`: as nice(1) has it."""
+    running = Flood(Aim(address, certificate), kind, count, nice)
     try:
         running.wait_begun()
         yield running
@@ -167,12 +180,14 @@ def closed_by_peer(links: list[socket.socket], within: float) -> int:
     for link in links:
         link.settimeout(deadline.left())
         try:
-            data = link.recv(65536)
+            while link.recv(65536):
+                link.settimeout(deadline.left())
         except TimeoutError:
             break
-        except OSError:
-            data = b""
-        closed += not data
+        except OSError:  # a reset is an end as well
+            closed += 1
+            continue
+        closed += 1
     return closed
 
 

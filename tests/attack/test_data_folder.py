@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.attack.victim import Victim, victim
+from tests.e2e.client import Result
+from tests.e2e.deadline import patience
 
 FILES = ["tls.pem", "access-token-key.pem", "users.db", "audit.jsonl"]
 KEYS = FILES[:2]
@@ -41,10 +44,19 @@ def folder(stopped: Victim) -> Iterator[Victim]:
     kept.rename(stopped.data)
 
 
-def refused(server: Victim, data: Path | None = None) -> str:
-    """Why a server does not start on the folder: one line, no hang."""
-    words = ("server", "--listen", "127.0.0.1:0", "--data", data or server.data)
-    return server.command(*words).refused(1)
+def refused(server: Victim, data: Path | None = None, listen: str = "127.0.0.1:0") -> str:
+    """Why a server does not start on the folder: one line, no hang. AssertionError as soon as it serves."""
+    popen = server.nobody.popen("server", "--listen", listen, "--data", data or server.data)
+    assert popen.stdout is not None
+    try:
+        ready, _, _ = select.select([popen.stdout], [], [], patience(10))
+        assert ready, "it hangs"
+        line = popen.stdout.readline()
+    finally:
+        popen.kill()
+        out, err = popen.communicate()
+    assert not line, f"it serves: {line!r}"
+    return Result(popen.returncode if popen.returncode > 0 else 1, out, err).refused(1)
 
 
 root_only = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
@@ -67,16 +79,13 @@ def test_an_empty_folder_of_anothers(folder: Victim, tmp_path: Path) -> None:
     assert not list(trap.iterdir())
 
 
-def test_a_folder_that_all_may_write(folder: Victim) -> None:
-    """As above."""
-    folder.data.chmod(0o777)
-    assert str(folder.data) in refused(folder)
-
-
-def test_a_folder_that_all_may_read(folder: Victim) -> None:
-    """As above, for reading."""
-    folder.data.chmod(0o755)
-    assert str(folder.data) in refused(folder)
+@pytest.mark.parametrize("mode", [0o777, 0o755])
+def test_a_folder_of_ones_own_that_is_open(folder: Victim, mode: int) -> None:
+    """As above, for as long as the server runs."""
+    folder.data.chmod(mode)
+    folder.start_again()
+    assert folder.data.stat().st_mode & 0o777 == 0o700
+    assert folder.stop() == 0
 
 
 def test_a_folder_that_is_a_link(folder: Victim) -> None:
@@ -134,6 +143,11 @@ def _anothers(path: Path) -> None:
     os.chown(path, STRANGER, STRANGER)
 
 
+def _anothers_for_all(path: Path) -> None:
+    _anothers(path)
+    path.chmod(0o666)
+
+
 SPOILED: dict[str, Callable[[Path], None]] = {
     "readable by all": _readable,
     "writable by its group": _writable,
@@ -142,17 +156,41 @@ SPOILED: dict[str, Callable[[Path], None]] = {
     "a fifo": _fifo,
     "a folder": _folder,
     "another user's": _anothers,
+    "another user's, for all to write": _anothers_for_all,
 }
 
 
-@pytest.mark.parametrize("how", SPOILED)
-@pytest.mark.parametrize("name", FILES)
+HARMLESS = {("users.db", "readable by all"), ("users.db", "writable by its group"), ("audit.jsonl", "readable by all")}
+"""In a folder that nobody else may enter; the test below has the database."""
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [(name, how) for name in FILES for how in SPOILED if (name, how) not in HARMLESS]
+)
 def test_a_file_that_is_not_its_own(folder: Victim, name: str, how: str) -> None:
     """Keys that others read or chose sign tokens of admins; a fifo holds up the start for ever."""
     SPOILED[how](folder.data / name)
     error = refused(folder)
     assert name in error, error
     assert not (folder.root / "elsewhere").exists(), "it wrote through a link"
+
+
+@root_only
+@pytest.mark.parametrize("name", ["users.db-wal", "jobs.db", "jobs.db-wal"])
+def test_a_database_that_somebody_else_left(folder: Victim, name: str) -> None:
+    """Where the folder was open to others once, his users and jobs would be taken for the server's own."""
+    path = folder.data / name
+    path.touch()
+    _anothers_for_all(path)
+    assert name in refused(folder)
+
+
+def test_a_database_is_closed_to_others(folder: Victim) -> None:
+    """What a careless copy opened would stay open."""
+    (folder.data / "users.db").chmod(0o664)
+    folder.start_again()
+    assert (folder.data / "users.db").stat().st_mode & 0o777 == 0o600
+    assert folder.stop() == 0
 
 
 @pytest.mark.parametrize(
@@ -193,8 +231,7 @@ def test_two_servers_on_one_folder(nobodys_cache: Path) -> None:
 def test_two_servers_on_one_port(nobodys_cache: Path, folder: Victim) -> None:
     """Every second connection would go to the other one."""
     with victim(nobodys_cache) as first:
-        words = ("server", "--listen", first.address, "--data", folder.data)
-        assert first.address in folder.command(*words).refused(1)
+        assert first.address in refused(folder, listen=first.address)
         assert first.admin().who().username == "admin"
 
 

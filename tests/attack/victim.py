@@ -86,7 +86,8 @@ class Victim(TlsServer):
     def limit_open_files(self, count: int) -> None:
         """Lowers its RLIMIT_NOFILE, as its own user may (prlimit(1))."""
         words = ["prlimit", "--pid", str(self.pid), f"--nofile={count}:{count}"]
-        subprocess.run(words, check=True, user=NOBODY if os.getuid() == 0 else None)
+        owner = NOBODY if os.getuid() == 0 else None
+        subprocess.run(words, check=True, user=owner, group=owner)
 
     def running(self) -> bool:
         """Whether it has not ended."""

@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.accounts import Account, Accounts
 from tests.e2e.home import Home
+from tests.e2e.insecure import InsecureServer
 from tests.e2e.tls_server import TlsServer, tls_server
 
 LINE = re.compile(r"^jobrun login --user admin --fingerprint sha256:[0-9a-f]{64} \S+$", re.MULTILINE)
@@ -123,9 +124,11 @@ def test_no_terminal_and_no_fingerprint(newcomer: Account) -> None:
 
 def test_another_fingerprint(newcomer: Account) -> None:
     """The password would go to whoever is in between."""
-    newcomer.fingerprint = "sha256:" + "0" * 64
-    assert "fingerprint" in newcomer.log_in().refused(1)
-    assert newcomer.name not in str(newcomer.config.rglob("*"))
+    real, newcomer.fingerprint = newcomer.fingerprint, "sha256:" + "0" * 64
+    error = newcomer.log_in().refused(1)
+    assert real in error
+    assert newcomer.fingerprint in error
+    newcomer.jobrun("list", "--server", newcomer.server_address).refused(4)
 
 
 @pytest.mark.parametrize("text", ["sha256:", "sha256:xyz", "md5:00", "", "sha256:" + "0" * 63])
@@ -263,7 +266,7 @@ def test_passwd_at_a_terminal(newcomer: Account) -> None:
     for second, code in (("another one!", 1), ("a much better one", 0)):
         terminal = newcomer.terminal("passwd")
         for text in (newcomer.password, "a much better one", second):
-            terminal.wait_for("password.*: ?")
+            terminal.wait_for("(password|again).*: ?")
             terminal.type(text)
         left, shown = terminal.finish()
         assert left == code, shown
@@ -275,32 +278,6 @@ def test_passwd_asks_for_the_one_that_holds(newcomer: Account) -> None:
     newcomer.log_in().passed()
     newcomer.jobrun("passwd", "--password-stdin", stdin=b"not this one\na much better one\n").refused(1)
     newcomer.jobrun("list").passed()
-
-
-def test_the_admins_first_password_is_removed_at_its_first_change(
-    cache: Path, nobodys_cache: Path, accounts: Accounts
-) -> None:
-    """It would lie there for ever, and everybody think that it holds."""
-    with tls_server(nobodys_cache) as server:
-        admin = Account(cache, server, "admin", server.admin_password)
-        admin.log_in().passed()
-        words = f"{admin.password}\na much better one\n".encode()
-        admin.jobrun("passwd", "--password-stdin", stdin=words).passed()
-        assert not (server.data / "admin-password").exists()
-        admin.close()
-
-
-def test_a_lost_admin_password(cache: Path, nobodys_cache: Path) -> None:
-    """Nobody would get in any more, but by losing all users."""
-    with tls_server(nobodys_cache) as server:
-        admin = Account(cache, server, "admin", server.admin_password)
-        admin.log_in().passed()
-        server.owner("passwd", "--password-stdin", "admin", stdin=b"found it\n").passed()
-        admin.jobrun("list").refused(4)
-        admin.log_in().refused(1)
-        admin.log_in(password="found it").passed()
-        admin.jobrun("list").passed()
-        admin.close()
 
 
 def test_logout_while_the_server_is_away(cache: Path, nobodys_cache: Path) -> None:
@@ -316,10 +293,43 @@ def test_logout_while_the_server_is_away(cache: Path, nobodys_cache: Path) -> No
         admin.close()
 
 
-def test_a_server_that_is_no_tls_server(newcomer: Account, insecure_server: object) -> None:
+def test_a_server_that_is_no_tls_server(newcomer: Account, insecure_server: InsecureServer) -> None:
     """The password would go over the wire in the clear, or the client hang."""
-    newcomer.server_address = insecure_server.address.removeprefix("insecure:")  # type: ignore[attr-defined]  # one use
+    newcomer.server_address = insecure_server.address.removeprefix("insecure:")
     newcomer.log_in().refused(1)
+
+
+def test_what_a_job_finds_around_it(newcomer: Account) -> None:
+    """Variables of the caller's machine or of the server's own, tokens too, would be there for any build step."""
+    newcomer.log_in().passed()
+    out = newcomer.jobrun("run", "--env", "GIVEN=v", "env", "-0", env={"CALLER": "here"}).passed().out
+    seen = dict(entry.split("=", 1) for entry in out.split("\0") if entry)
+    assert set(seen) == {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "JOBRUN_JOB_ID", "GIVEN"}
+    words = ["run", "sh", "-c", "pwd; echo $HOME; ls -A $HOME; umask; cat"]
+    folder, home, *rest = newcomer.jobrun(*words, stdin=b"not for the job").passed().out.splitlines()
+    assert folder == home != seen["HOME"], "another one for each job"
+    assert rest[-1] == "0022"
+    assert not [name for name in rest[:-1] if not seen["TMPDIR"].endswith(name)], "nothing but its TMPDIR in it"
+    assert not Path(home).exists()
+
+
+def test_a_server_by_name_and_by_ipv6(home: Home, nobodys_cache: Path) -> None:
+    """It would work with an IPv4 address alone."""
+    with tls_server(nobodys_cache, listen="[::]:0") as server:
+        for host in ("localhost", "[::1]", "127.0.0.1", "LOCALHOST"):
+            words = ["login", "--user", "admin", "--password-stdin", "--fingerprint", server.fingerprint]
+            stdin = f"{server.admin_password}\n".encode()
+            if host != "LOCALHOST":  # the same as in small letters
+                home.jobrun(*words, f"{host}:{server.port}", stdin=stdin).passed()
+            home.jobrun("run", "--server", f"{host}:{server.port}", "true").passed()
+        assert home.server_pids() == []
+
+
+@pytest.mark.parametrize("words", [["user", "list"], ["token", "list"], ["audit", "show"], ["logout"]], ids=" ".join)
+def test_a_server_without_login_has_no_users(warm: Home, words: list[str]) -> None:
+    """Somebody would look for the fault in his own account."""
+    warm.jobrun(*words, "--local").refused(1)
+    assert warm.jobrun("whoami", "--local").passed()
 
 
 def test_f41_proxies_are_not_obeyed(newcomer: Account) -> None:

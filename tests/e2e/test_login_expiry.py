@@ -95,16 +95,17 @@ def test_a_client_killed_while_it_refreshes(short_lived: Accounts) -> None:
     assert short_lived.audit(action="refresh_reuse") == []
 
 
-def test_a_server_that_restarts_under_a_run(short_lived: Accounts) -> None:
+@pytest.mark.parametrize("kill", [False, True], ids=["ended", "killed"])
+def test_a_server_that_restarts_under_a_run(short_lived: Accounts, *, kill: bool) -> None:
     """The night's build would be lost with the server's update, since its token is another one afterwards."""
     account = short_lived.add()
     gate = account.gate()
-    script = f"{gate.hold} for i in 1 2 3 4 5 6 7 8 9 10; do echo $i; sleep 0.5; done"
+    script = f"{gate.hold} for i in 1 2 3 4 5 6; do echo $i; sleep 0.5; done"
     running = account.client("run", "sh", "-c", script)
     gate.wait_opened()
-    short_lived.server.restart()
+    short_lived.server.restart(kill=kill)
     ran = running.finish().passed()
-    assert ran.out == "".join(f"{n}\n" for n in range(1, 11))
+    assert ran.out == "".join(f"{n}\n" for n in range(1, 7))
     assert ran.err == ""
     account.jobrun("list").passed()
 

@@ -212,6 +212,8 @@ def test_tokens_of_a_user_who_is_gone(accounts: Accounts, pipelines: contextlib.
     one.home.jobrun("list").passed()
     accounts.admin.jobrun("user", "disable", "leaver").passed()
     one.home.jobrun("list").refused(4)
+    accounts.admin.jobrun("user", "set", "--enable", "leaver").passed()
+    one.home.jobrun("list").passed()
     accounts.admin.jobrun("user", "remove", "leaver").passed()
     one.home.jobrun("list").refused(4)
 

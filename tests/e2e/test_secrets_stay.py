@@ -150,7 +150,9 @@ def run_with_secrets(story: Story) -> None:
     file = story.user.root.parent / f"{user.root.name}.env"  # not in a folder that is searched
     file.write_text(f"SECRET={value}\n")
     job = (
-        user.jobrun("start", "--env-file", file, "-i", "sh", "-c", "read x", stdin=given.encode()).passed().out.strip()
+        user.jobrun("start", "--env-file", file, "-i", "sh", "-c", "cat >/dev/null", stdin=given.encode())
+        .passed()
+        .out.strip()
     )
     held = found_in([story.server.data], {"value": value.encode(), "input": given.encode()})
     assert {name for _, name in held} == {"value", "input"}, "the search finds them while they belong there"

@@ -230,45 +230,46 @@ def test_insecure_with_a_certificate(nobody: Nobody, operator: Operator) -> None
     assert "certificate" in start_refused(nobody, 2, "--insecure", *NO_WALLS, "--config", config)
 
 
-def foreign(nobody: Nobody, how: str) -> None:
-    """Makes the data folder, or something in it, as somebody else would."""
-    data = nobody.data
-    data.mkdir()
-    if how == "of another user":
-        data.chmod(0o777)
-        return
-    if how == "a symlink":
-        data.rename(nobody.root / "elsewhere")
-        own(nobody.root / "elsewhere")
-        data.symlink_to("elsewhere")
-        return
-    own(data)
-    name, _, kind = how.partition(" ")
-    planted = data / name
-    if kind == "symlink":
-        planted.symlink_to("/etc/hostname")
-        return
-    planted.write_bytes(b"planted")
-    if kind != "of another user":
-        own(planted)
-    planted.chmod(0o644 if kind == "open" else 0o600)
+def tamper(path: Path, how: str) -> None:
+    """Does to what a server left what somebody else could have done, and leaves it as good as it was."""
+    if how == "symlink":
+        path.rename(path.with_name("elsewhere"))
+        path.symlink_to("elsewhere")
+    elif how == "0644":
+        path.chmod(0o644)
+    else:
+        os.chown(path, 0, 0)
 
 
-@pytest.mark.parametrize(
-    "how",
-    [
-        *("of another user", "a symlink", "tls.pem symlink", "tls.pem open", "tls.pem of another user"),
-        *("access-token-key.pem symlink", "access-token-key.pem open", "access-token-key.pem of another user"),
-        *("users.db symlink", "users.db of another user", "lock symlink"),
-    ],
-)
-def test_a_folder_that_somebody_else_made(nobody: Nobody, how: str) -> None:
-    """Whoever laid a key there could be the server, or let anybody in."""
-    if "another" in how and os.getuid() != 0:
+@pytest.mark.parametrize("how", ["symlink", "0644", "Permission denied"])
+@pytest.mark.parametrize("name", ["tls.pem", "access-token-key.pem"])
+def test_a_key_that_somebody_else_may_have(server: TlsServer, name: str, how: str) -> None:
+    """Whoever laid or read a key there could be the server, or let anybody in."""
+    if "denied" in how and os.getuid() != 0:
         pytest.skip("only root can make another user's")
-    foreign(nobody, how)
-    line = start_refused(nobody, 1)
-    assert str(nobody.data) in line
+    server.stop()
+    tamper(server.data / name, how)
+    line = start_refused(server.nobody, 1)
+    assert str(server.data / name) in line
+    assert how in line
+
+
+@pytest.mark.parametrize("name", ["users.db", "jobs.db", "lock", "."])
+def test_a_symlink_in_a_files_place(server: TlsServer, name: str) -> None:
+    """The server would write into a file of its user's that somebody chose."""
+    server.stop()
+    tamper(server.data / name if name != "." else server.data, "symlink")
+    assert str(server.data) in start_refused(server.nobody, 1)
+
+
+def test_a_folder_that_somebody_else_made(nobody: Nobody) -> None:
+    """Its owner could put other keys there at any time."""
+    if os.getuid() != 0:
+        pytest.skip("only root can make another user's")
+    nobody.data.mkdir()
+    nobody.data.chmod(0o777)
+    assert str(nobody.data) in start_refused(nobody, 1)
+    assert os.listdir(nobody.data) == []
 
 
 def test_an_open_folder_of_ones_own_is_closed(nobodys_cache: Path) -> None:
@@ -318,7 +319,7 @@ def test_an_operators_certificate(nobodys_cache: Path, cache: Path, operator: Op
         admin.root.chmod(0o711)
         admin.log_in().passed()
         gate, latch = admin.gate(), admin.latch()
-        following = admin.client("run", "sh", "-c", f"echo a; {gate.hold} {latch.wait}; echo b")
+        following = admin.client("run", "sh", "-c", f"echo a; {gate.hold} {latch.wait} echo b")
         gate.wait_opened()
         operator.renew("second")
         renewed = server.shown_fingerprint()

@@ -163,6 +163,9 @@ def test_a_disabled_user_is_out_at_once_and_his_jobs_go_on(accounts: Accounts) -
     dave.jobrun("list").refused(4)
     dave.log_in().refused(1)
     assert gate.held()
+    accounts.admin.jobrun("user", "set", "--enable", "dave").passed()
+    dave.jobrun("list").refused(4)
+    dave.log_in().passed()
     accounts.admin.jobrun("stop", *ids(accounts.admin.jobrun("list", "-q", "--filter", "user=dave", "--all-users")))
     gate.wait_released()
 

@@ -13,6 +13,7 @@ from jobrun.auth.auth import Auth, open_auth
 from jobrun.auth.clock import Clocks
 from jobrun.auth.sessions import Issued, Lifetimes
 from jobrun.model.caller import Caller
+from jobrun.model.errors import JobrunError
 
 CHEAP = 4
 """bcrypt's least cost."""
@@ -105,3 +106,42 @@ async def user(auth: Auth, name: str, role: str = "user") -> Caller:
     boss = await admin(auth)
     await auth.users.create(boss, name=name, role=role, password=PASSWORD)
     return admit(auth, (await log_in(auth, name)).access_token)
+
+
+async def reason(call: Coroutine[Any, Any, Any]) -> str:
+    """Why it was refused; "ok" if it was not."""
+    try:
+        await call
+    except JobrunError as error:
+        return error.reason
+    return "ok"
+
+
+def attempt(auth: Auth, name: str, password: str, address: str = HERE) -> Coroutine[Any, Any, Issued]:
+    return auth.logins.password(
+        username=name, password=password, refresh_sha256=b"", scope="", client_name="", address=address
+    )
+
+
+class Jobs:
+    """One user's jobs, as the service tells of them; `late` begin while the user is being removed."""
+
+    def __init__(self, *ids: str, late: str = "") -> None:
+        self.ids, self.late = [*ids], late
+        self.stopped_by: list[str] = []
+        self.may_stop = asyncio.Event()
+        self.may_stop.set()
+
+    def unfinished(self, user: str) -> list[str]:
+        found, self.ids, self.late = [*self.ids], [*self.ids, *filter(None, [self.late])], ""
+        return found
+
+    async def stop_all(self, user: str, by: str) -> None:
+        self.stopped_by.append(by)
+        await self.may_stop.wait()
+        self.ids = []
+
+
+async def machine(auth: Auth, caller: Caller, name: str = "ci") -> tuple[str, str]:
+    token, secret = await auth.machine_tokens.create(caller, name=name, scope="", expires_in_s=0, all_jobs=False)
+    return token.id, secret

@@ -18,6 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from google.protobuf.any_pb2 import Any as Packed
 from google.rpc.error_details_pb2 import ErrorInfo  # type: ignore[import-untyped]  # no stubs
 from google.rpc.status_pb2 import Status  # type: ignore[import-untyped]  # no stubs
+from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]  # no stubs
+from grpc_health.v1.health import HealthServicer  # type: ignore[import-untyped]  # no stubs
 
 from jobrun.config.address import Address
 from jobrun.wire.gen.jobrun.v1 import auth_service_pb2 as auth
@@ -150,6 +152,9 @@ def serving(server: LoginServer, pair: Pair, port: int = 0) -> Iterator[Address]
         ),
     ]
     running = grpc.server(ThreadPoolExecutor(32))
+    health = HealthServicer()
+    health.set("jobrun.v1.JobService", health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(health, running)
     running.add_generic_rpc_handlers(tuple(grpc.method_handlers_generic_handler(*one) for one in ours))
     credentials = grpc.ssl_server_credentials([(pair.key, pair.pem)])
     bound = running.add_secure_port(f"127.0.0.1:{port}", credentials)

@@ -6,13 +6,16 @@ import base64
 import hashlib
 import hmac
 import json
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from jobrun.auth.access_tokens import REMEMBERED, AccessTokens, open_key
 from jobrun.auth.clock import IssuerClock
@@ -31,10 +34,14 @@ def tokens(times: Times, key: Ed25519PrivateKey = KEY, server: str = SERVER, lif
 
 def session(times: Times, **changed: Any) -> Session:
     facts: dict[str, Any] = {
-        **{"id": "s1", "user": "ann", "scopes": frozenset(Scope), "current": None, "previous": None},
-        **{"expires_ns": times.wall + 86_400 * 10**9, **changed},
+        "id": "s1",
+        "user": "ann",
+        "scopes": frozenset(Scope),
+        "current": None,
+        "previous": None,
+        "expires_ns": times.wall + 86_400 * 10**9,
     }
-    return Session(**facts)
+    return Session(**{**facts, **changed})
 
 
 def issued(times: Times, **kwargs: Any) -> str:
@@ -71,7 +78,7 @@ def forged(case: str) -> str:
         return f"{text}.{b64(hmac.new(secret, text.encode(), hashlib.sha256).digest())}"
 
     other = Ed25519PrivateKey.generate()
-    return {
+    cases: dict[str, Callable[[], str]] = {
         "alg none": lambda: f"{b64({**header, 'alg': 'none'})}.{body}.",
         "alg nOnE, old signature": lambda: f"{b64({**header, 'alg': 'nOnE'})}.{body}.{signature}",
         "HS256 by the public key's PEM": lambda: hs256(pem),
@@ -98,7 +105,9 @@ def forged(case: str) -> str:
         "exp a fraction": lambda: signed(exp=now + 60.5),
         "exp true": lambda: signed(exp=True),
         "exp 10^30": lambda: signed(exp=10**30),
-        "exp 1e400": lambda: by_hand(header, json.dumps({**claims, "exp": 0}).replace('"exp": 0', '"exp": 1e400').encode()),
+        "exp 1e400": lambda: by_hand(
+            header, json.dumps({**claims, "exp": 0}).replace('"exp": 0', '"exp": 1e400').encode()
+        ),
         "exp NaN": lambda: by_hand(header, json.dumps({**claims, "exp": float("nan")}).encode()),
         "exp two hours": lambda: signed(exp=now + 7200),
         "iat a string": lambda: signed(iat=str(now)),
@@ -136,7 +145,8 @@ def forged(case: str) -> str:
         "long": lambda: signed(jti="j" * 2000),
         "a megabyte": lambda: "a" * (1 << 20),
         "a refresh token": lambda: b64(bytes(32)),
-    }[case]()
+    }
+    return cases[case]()
 
 
 CASES = [
@@ -234,9 +244,6 @@ def test_the_key_is_made_once_and_kept_private(tmp_path: Path) -> None:
 @pytest.mark.parametrize("spoilt", ["mode", "symlink", "fifo", "garbage", "empty", "rsa", "large"])
 def test_a_key_that_others_could_have_put_there_is_refused(tmp_path: Path, spoilt: str) -> None:
     """Its maker would sign his own tokens."""
-    from cryptography.hazmat.primitives.asymmetric import rsa
-    from cryptography.hazmat.primitives.serialization import NoEncryption, PrivateFormat
-
     path = tmp_path / "key.pem"
     open_key(path)
     if spoilt == "mode":
@@ -245,8 +252,6 @@ def test_a_key_that_others_could_have_put_there_is_refused(tmp_path: Path, spoil
         path.rename(tmp_path / "elsewhere")
         path.symlink_to(tmp_path / "elsewhere")
     elif spoilt == "fifo":
-        import os
-
         path.unlink()
         os.mkfifo(path, 0o600)
     elif spoilt == "rsa":

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from google.protobuf.descriptor import FileDescriptor
-from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection_pb2
+from grpc_health.v1 import health_pb2  # type: ignore[import-untyped]  # no stubs
+from grpc_reflection.v1alpha import reflection_pb2  # type: ignore[import-untyped]  # no stubs
 
 from jobrun.auth.access import ACCESS, Need
 from jobrun.auth.addresses import address_of, network_of
@@ -18,7 +18,7 @@ from jobrun.auth.gate import OpenGate
 from jobrun.model.caller import Caller, Role, Scope
 from jobrun.model.errors import JobrunError, ScopeMissing, SessionEnded, TokenExpired, TokenInvalid, TokenMissing
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2, auth_service_pb2, job_service_pb2, token_service_pb2
-from tests.unit.auth_ground import DAY_S, PASSWORD, Times, admin, admit, log_in, user, with_auth
+from tests.unit.auth_ground import DAY_S, PASSWORD, Times, admin, admit, log_in, opened, user, with_auth
 
 SERVED: list[Any] = [
     *(admin_service_pb2, auth_service_pb2, job_service_pb2, token_service_pb2, health_pb2, reflection_pb2)
@@ -153,7 +153,12 @@ def test_a_caller_is_told_whole(tmp_path: Path) -> None:
         assert auth.gate.seconds_left(admit(auth, issued.access_token)) == 600
         ann = admit(auth, (await log_in(auth, "ann")).access_token)
         made, secret = await auth.machine_tokens.create(
-            ann, name="ci", scope="", expires_in_s=60, all_jobs=False, ceilings={"cpus": 4, "timeout": 3, "processes": 1}
+            ann,
+            name="ci",
+            scope="",
+            expires_in_s=60,
+            all_jobs=False,
+            ceilings={"cpus": 4, "timeout": 3, "processes": 1},
         )
         assert admit(auth, secret) == Caller(
             user="ann",
@@ -198,8 +203,6 @@ def test_a_token_of_another_server_is_none(tmp_path: Path) -> None:
         async def other(auth: Auth) -> None:
             with pytest.raises(TokenInvalid):
                 admit(auth, token)
-
-        from tests.unit.auth_ground import opened
 
         async with opened(tmp_path / "b") as auth:
             await other(auth)

@@ -1,0 +1,259 @@
+"""The audit record: complete, readable, bounded, and without secrets."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobrun.auth import audit as audit_module
+from jobrun.auth.audit import KINDS, Audit
+from jobrun.auth.auth import Auth
+from jobrun.model.caller import Caller, Role
+from jobrun.model.errors import JobrunError, StoreError
+from jobrun.model.user import AuditEvent
+from tests.unit.auth_ground import (
+    ELSEWHERE,
+    HERE,
+    PASSWORD,
+    Times,
+    admin,
+    admit,
+    first_password,
+    go_on,
+    log_in,
+    user,
+    with_auth,
+)
+
+ANN = Caller(user="ann", role=Role.USER, session="s1", address=HERE)
+ROBOT = Caller(user="ann", role=Role.USER, machine_token="m1", address=HERE)
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def events(audit: Audit, most: int = 100, user: str = "", since_ns: int = 0) -> list[AuditEvent]:
+    return asyncio.run(audit.events(most, user=user, since_ns=since_ns))
+
+
+def test_one_decision_is_one_line_at_once(tmp_path: Path) -> None:
+    """A server that is killed, or broken into, would take its last minutes with it."""
+    times, path = Times(), tmp_path / "audit.jsonl"
+    audit = Audit(path, times.clocks())
+    audit.note(ANN, "", "job.start", "aaaaaaaa")
+    audit.note(ROBOT, ELSEWHERE, "job.stop", "aaaaaaaa", "NOT_ALLOWED")
+    audit.note("", "", "user.create", "admin")
+    assert [(one["user"], one["machine_token"], one["address"], one["outcome"]) for one in lines(path)] == [
+        ("ann", "", HERE, "ok"),
+        ("ann", "m1", ELSEWHERE, "NOT_ALLOWED"),
+        ("", "", "local", "ok"),
+    ]
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [event.action for event in events(audit)] == ["job.start", "job.stop", "user.create"]
+    audit.close()
+
+
+def test_what_others_say_can_make_no_line_of_its_own(tmp_path: Path) -> None:
+    """A job's name or a user's would write its own entries, or move the cursor of whoever looks."""
+    audit = Audit(tmp_path / "a", Times().clocks())
+    nasty = 'x"}\n{"user": "admin"\r\x1b[2J\x9b\u202e\u2028\ud800'
+    audit.note(nasty, HERE, "login", nasty, nasty)
+    (line,) = (tmp_path / "a").read_bytes().splitlines()
+    assert line.isascii()
+    assert not any(byte < 32 for byte in line)
+    assert [(event.user, event.target) for event in events(audit)] == [(nasty, nasty)]
+    audit.close()
+
+
+def test_the_newest_are_found_by_user_and_time(tmp_path: Path) -> None:
+    """`audit show` would tell the oldest, or all."""
+    times = Times()
+    audit = Audit(tmp_path / "a", times.clocks())
+    for number in range(3000):
+        audit.note("ann" if number % 3 else "bob", HERE, "job.start", f"{number}")
+        times.turn(1)
+    assert [int(event.target) for event in events(audit, 4)] == [2996, 2997, 2998, 2999]
+    assert [int(event.target) for event in events(audit, 3, user="bob")] == [2991, 2994, 2997]
+    since = times.wall - 5 * 10**9
+    assert [int(event.target) for event in events(audit, 1000, since_ns=since)] == [2995, 2996, 2997, 2998, 2999]
+    assert len(events(audit, 10_000)) == 3000
+    assert events(audit, 5, user="nobody") == []
+    audit.close()
+
+
+def test_the_search_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A year's record would be read whole for one question."""
+    audit = Audit(tmp_path / "a", Times().clocks())
+    audit.note("bob", HERE, "login", "long ago")
+    for number in range(2000):
+        audit.note("ann", HERE, "job.start", f"{number}")
+    monkeypatch.setattr(audit_module, "SEARCHED", 100_000)
+    assert events(audit, 5, user="bob") == []
+    found = events(audit, 10_000)
+    assert 300 < len(found) < 2000
+    assert found[-1].target == "1999"
+    audit.close()
+
+
+def test_a_line_that_was_cut_costs_no_other(tmp_path: Path) -> None:
+    """A full disk in the middle of a line, and nobody can read the record any more."""
+    path = tmp_path / "a"
+    audit = Audit(path, Times().clocks())
+    audit.note(ANN, "", "job.start", "before")
+    room = path.stat().st_size + 20
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+        audit.note(ANN, "", "job.start", "cut")
+        audit.note(ANN, "", "job.start", "lost")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    audit.note(ANN, "", "job.start", "after")
+    assert [event.target for event in events(audit)] == ["before", "after"]
+    audit.close()
+
+
+def test_a_flood_is_a_line_a_minute(tmp_path: Path) -> None:
+    """Whoever sends forged tokens as fast as he can would fill the disk."""
+    times = Times()
+    audit = Audit(tmp_path / "a", times.clocks())
+    for _ in range(1000):
+        audit.note_often("", HERE, "call", "Start", "TOKEN_INVALID")
+    audit.note_often("", ELSEWHERE, "call", "Start", "TOKEN_INVALID")
+    audit.sum_up()
+    assert [(one["address"], one["count"]) for one in lines(tmp_path / "a")] == [(HERE, 1), (ELSEWHERE, 1)]
+    times.turn(60)
+    audit.sum_up()
+    audit.sum_up()
+    assert [one["count"] for one in lines(tmp_path / "a")] == [1, 1, 999]
+    audit.note_often("", HERE, "call", "Start", "TOKEN_INVALID")
+    assert [one["count"] for one in lines(tmp_path / "a")] == [1, 1, 999, 1]
+    audit.note_often("", HERE, "call", "Start", "TOKEN_INVALID")
+    assert [event.count for event in events(audit)] == [1, 1, 999, 1, 1]
+    audit.note_often("", HERE, "call", "Start", "TOKEN_INVALID")
+    audit.close()
+    assert [one["count"] for one in lines(tmp_path / "a")] == [1, 1, 999, 1, 1, 1]
+
+
+def test_a_flood_from_everywhere_is_bounded_too(tmp_path: Path) -> None:
+    """A botnet would fill memory and disk with one line for each of its addresses."""
+    times = Times()
+    audit = Audit(tmp_path / "a", times.clocks())
+    for number in range(3 * KINDS):
+        audit.note_often("", f"2001:db8:{number:x}::1", "call", "Start", "TOKEN_INVALID")
+    assert len(audit._floods) == KINDS + 1
+    times.turn(60)
+    audit.sum_up()
+    assert audit._floods == {}
+    assert sum(one["count"] for one in lines(tmp_path / "a")) == 3 * KINDS
+    assert len(lines(tmp_path / "a")) == KINDS + 2
+    audit.close()
+
+
+def test_a_record_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
+    """logrotate would leave the server writing into a file that nobody looks at."""
+    path = tmp_path / "a"
+    audit = Audit(path, Times().clocks())
+    audit.note(ANN, "", "login")
+    path.rename(tmp_path / "old")
+    audit.reopen()
+    audit.note(ANN, "", "logout")
+    assert [one["action"] for one in lines(path)] == ["logout"]
+    assert [one["action"] for one in lines(tmp_path / "old")] == ["login"]
+    audit.close()
+
+
+@pytest.mark.parametrize("spoilt", ["symlink", "fifo", "mode", "folder"])
+def test_a_record_that_others_could_write_is_refused(tmp_path: Path, spoilt: str) -> None:
+    """It would say what they like, or be written over what they like."""
+    path = tmp_path / "a"
+    if spoilt == "symlink":
+        path.symlink_to(tmp_path / "victim")
+    elif spoilt == "fifo":
+        os.mkfifo(path, 0o600)
+    elif spoilt == "folder":
+        path.mkdir()
+    else:
+        path.touch()
+        path.chmod(0o662)
+    with pytest.raises(StoreError, match=str(path)):
+        Audit(path, Times().clocks())
+
+
+def test_every_decision_is_on_record_and_no_secret_is(tmp_path: Path) -> None:
+    """After a break-in nobody could tell what was done; or the record would be the next one's key."""
+    secrets = [PASSWORD, "a wrong password", "r0", "r1", "my password as a name"]
+
+    async def use(auth: Auth) -> None:
+        secrets.append(first_password(auth))
+        ann = await user(auth, "ann")
+        boss = await admin(auth)
+        token, text = await auth.machine_tokens.create(ann, name="ci", scope="", expires_in_s=0, all_jobs=False)
+        secrets.append(text.rpartition(".")[2])
+        session = (await log_in(auth, "ann")).session_id
+        secrets.append((await go_on(auth, session, "r0", "r1")).access_token)
+        for refused in (
+            log_in(auth, "ann", "a wrong password"),
+            log_in(auth, "my password as a name", "a wrong password"),
+            go_on(auth, session, "a wrong password", "r2"),
+            auth.logins.change_password(ann, "a wrong password", PASSWORD, HERE),
+            auth.users.create(boss, name="ann", role="", password=PASSWORD),
+            auth.users.update(boss, "admin", disabled=True),
+            auth.machine_tokens.create(ann, name="x", scope="admin", expires_in_s=0, all_jobs=False),
+        ):
+            with pytest.raises(JobrunError):
+                await refused
+        for bearer in ("nonsense", text[:-1]):
+            with pytest.raises(JobrunError):
+                admit(auth, bearer)
+        with pytest.raises(JobrunError):
+            admit(auth, text, "/jobrun.v1.AdminService/ListUsers")
+        await auth.machine_tokens.revoke(ann, "ci")
+        await auth.users.update(boss, "ann", role="viewer")
+        await auth.users.set_password(boss, "ann", PASSWORD)
+        await auth.logins.revoke(boss, all_sessions=True)
+        told = [(one.user, one.action, one.target, one.outcome) for one in await auth.audit.events(1000)]
+        assert told == [
+            ("", "user.create", "admin", "ok"),
+            ("admin", "login", boss_sessions(told)[0], "ok"),
+            ("admin", "user.create", "ann", "ok"),
+            ("ann", "login", ann.session, "ok"),
+            ("admin", "login", boss.session, "ok"),
+            ("ann", "token.create", token.id, "ok"),
+            ("ann", "login", session, "ok"),
+            ("ann", "refresh", session, "ok"),
+            ("ann", "login", "", "LOGIN_FAILED"),
+            ("", "login", "", "LOGIN_FAILED"),
+            ("ann", "refresh", session, "REFRESH_FAILED"),
+            ("ann", "password", "", "LOGIN_FAILED"),
+            ("admin", "user.create", "ann", "USER_EXISTS"),
+            ("admin", "user.set", "admin", "LAST_ADMIN"),
+            ("ann", "token.create", "", "SCOPE_MISSING"),
+            ("", "call", "AuthService/WhoAmI", "TOKEN_INVALID"),
+            ("ann", "call", "AdminService/ListUsers", "SCOPE_MISSING"),
+            ("ann", "token.revoke", token.id, "ok"),
+            ("admin", "user.set", "ann", "ok"),
+            ("admin", "user.password", "ann", "ok"),
+            ("admin", "logout", "all sessions", "ok"),
+            ("", "call", "", "TOKEN_INVALID"),
+        ]
+
+    with_auth(tmp_path, use)
+    for path in tmp_path.iterdir():
+        if path.name != "admin-password":
+            for secret in secrets:
+                assert len(secret) < 3 or secret.encode() not in path.read_bytes(), path
+
+
+def boss_sessions(told: list[tuple[str, str, str, str]]) -> list[str]:
+    return [target for who, action, target, _ in told if (who, action) == ("admin", "login")]
