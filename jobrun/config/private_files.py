@@ -71,7 +71,7 @@ def write_private(path: str, text: str) -> None:
         with contextlib.suppress(OSError):
             os.unlink(aside)
         raise FileRefused(
-            path, f"cannot be written: {error.strerror}", "make room, or set JOBRUN_CONFIG_DIR"
+            path, f"cannot be written: {error.strerror}", "mend that, or set JOBRUN_CONFIG_DIR"
         ) from error
 
 
@@ -98,7 +98,7 @@ def locked(path: str) -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise FileRefused(path, f"cannot be locked: {error.strerror}", "move it away") from error
+        raise FileRefused(path, f"cannot be locked: {error.strerror}", "mend that, or set JOBRUN_CONFIG_DIR") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield

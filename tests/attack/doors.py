@@ -19,14 +19,19 @@ class Door:
     def __init__(self, target: tuple[str, int], source: str) -> None:
         self.target, self.source = target, source
         self.address = ""
+        self._server: asyncio.Server | None = None
         self.connections = 0
         """How many came through."""
 
-    async def open(self) -> asyncio.Server:
+    async def open(self) -> None:
         """Listens on a free port."""
-        server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
-        self.address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        return server
+        self._server = await asyncio.start_server(self._pass, "127.0.0.1", 0)
+        self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    def close(self) -> None:
+        """Listens no more."""
+        if self._server is not None:
+            self._server.close()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
@@ -49,6 +54,7 @@ class Doors:
 
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
+        self._opened: list[Door] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
@@ -57,6 +63,7 @@ class Doors:
         """A new one, coming from `source`."""
         door = Door(self._target, source)
         self._run(door.open())
+        self._opened.append(door)
         return door
 
     def address(self, source: str) -> str:
@@ -65,20 +72,21 @@ class Doors:
 
     def close(self) -> None:
         """Ends all that goes through them."""
-        self._run(_cancel_all())
+        self._run(self._end_all())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
+    async def _end_all(self) -> None:
+        for door in self._opened:
+            door.close()
+        tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
     def _run(self, work: Coroutine[Any, Any, Got]) -> Got:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
-
-async def _cancel_all() -> None:
-    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @contextlib.contextmanager

@@ -88,10 +88,12 @@ class Impostor(grpc.GenericRpcHandler):
         self._server.start()
 
     def service(self, details: Any) -> grpc.RpcMethodHandler[bytes, bytes]:
-        """Any call: written down, and refused."""
+        """Any call: written down, and refused. Health is fine, or a client would look no further."""
 
         def note(message: bytes, context: Any) -> bytes:
             self.heard.append((details.method, dict(details.invocation_metadata), message))
+            if details.method == "/grpc.health.v1.Health/Check":
+                return b"\x08\x01"
             context.abort(grpc.StatusCode.UNAUTHENTICATED, "say it again")
             return b""
 

@@ -91,6 +91,9 @@ def log_in_and_fail(story: Story) -> None:
     admin.jobrun(*add, "dora", stdin=f"{too_long}\n".encode())
     wrong = story.keep("wrong password", "mistyped-0c9d1f")
     user.log_in(password=wrong).refused(1)
+    user.name = story.keep("password typed in the name's place", "typed-in-the-names-place")
+    user.log_in().refused(1)
+    user.name = "carol"
     user.log_in().passed()
     story.sessions("first session", user)
     user.password = story.keep("second password", "second-5b1e7a-password")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobrun.cli.command import Command
+from jobrun.cli.help import command_help
 from jobrun.cli.listing import REASONS, STATES
 from jobrun.cli.options import Option, Parsed, parse_words
 from jobrun.cli.registry import MODULES, load
@@ -85,12 +88,48 @@ def test_any_words_give_a_result_or_a_usage_error(words: list[str]) -> None:
         assert str(error)  # noqa: PT017
 
 
-def test_every_command_has_help_for_every_option() -> None:
-    """An option without help is one that nobody finds."""
+@pytest.mark.parametrize("words", [["-a", "x", "y"], ["x", "-a", "y"], ["x", "y", "-a"], ["x", "-a", "--", "y"]])
+def test_options_may_come_behind_the_word_of_a_command_that_says_so(words: list[str]) -> None:
+    """`jobrun login HOST --fingerprint ...` is what a server prints to be pasted."""
+    parsed = parse_words("login", TABLE, words, mixed=True)
+    assert (parsed.words, parsed.flag("--all")) == (["x", "y"], True)
+    assert parse_words("login", TABLE, ["x", "--", "-a"], mixed=True).words == ["x", "-a"]
+
+
+def test_a_word_chooses_the_command_below() -> None:
+    """And what is none of them is left to the command itself: `jobrun server` runs one."""
+    user, server = load("user"), load("server")
+    assert user is not None
+    assert server is not None
+    command, rest = user.choose(["add", "--role", "user", "ann"])
+    assert (command.name, rest) == ("user add", ["--role", "user", "ann"])
+    assert server.choose(["--insecure", "passwd"]) == (server, ["--insecure", "passwd"])
+
+
+@pytest.mark.parametrize("words", [[], ["ad"], ["addd"], ["--json"]])
+def test_a_command_of_words_says_which_there_are(words: list[str]) -> None:
+    """One line, and 2."""
+    user = load("user")
+    assert user is not None
+    command, rest = user.choose(words)
+    with pytest.raises(UsageError, match=r"add, list, passwd, set, disable, remove|no such option"):
+        command.run(parse_words(command.name, command.options, rest), NOTHING)
+
+
+def every_command() -> Iterator[Command]:
+    """All, with those below others."""
     for name in MODULES:
         command = load(name)
         assert command is not None
+        yield from (command, *command.below)
+
+
+def test_every_command_has_help_for_every_option() -> None:
+    """An option without help is one that nobody finds."""
+    for command in every_command():
         assert command.summary
+        assert command.example.startswith(f"jobrun {command.name}") or command.name == "start"
+        assert f"Usage: jobrun {command.name}" in command_help(command)
         assert all(option.help for option in command.options)
         assert len({key for option in command.options for key in option.names}) == sum(
             len(option.names) for option in command.options
