@@ -71,8 +71,8 @@ def nobody(nobodys_cache: Path) -> Iterator[Nobody]:
     user.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def accounts(cache: Path, nobodys_cache: Path) -> Iterator[Accounts]:
-    """A server with TLS and login, and its users; the tests of a module share it."""
+    """A server with TLS and login, and its users; all tests that need one share it, each with users of its own."""
     with tls_server(nobodys_cache) as server, accounts_of(cache, server) as users:
         yield users

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from jobrun.auth.addresses import LOCAL, network_of
 from jobrun.auth.clock import Clocks
@@ -40,6 +40,17 @@ class _Flood:
     more: int = 0
 
 
+class _Kind(NamedTuple):
+    """What is counted as one."""
+
+    network: str
+    action: str
+    outcome: str
+    user: str = ""
+    machine_token: str = ""
+    target: str = ""
+
+
 class Audit:
     """Appends and reads. Lines are with the kernel when `note` returns, and on disk within a minute."""
 
@@ -50,7 +61,7 @@ class Audit:
         self._torn = False
         """A line was cut by a full disk: the next one begins on its own."""
         self._failing = False
-        self._floods: dict[tuple[str, str, str, str], _Flood] = {}
+        self._floods: dict[_Kind, _Flood] = {}
         self._one_reader = asyncio.Semaphore(1)
 
     def note(self, who: Caller | str, address: str, action: str, target: str = "", outcome: str = "ok") -> None:
@@ -60,11 +71,13 @@ class Audit:
 
     def note_often(self, who: Caller | str, address: str, action: str, target: str = "", outcome: str = "ok") -> None:
         """The same of what can come in floods: the first of its kind from its network is a line, the others of that
-        minute are one line with their count, without target."""
+        minute are one line with their count. What is not said by somebody known is not told apart by target."""
         event = self._event(who, address, action, target, outcome)
-        kind = (event.user, network_of(event.address), action, outcome)
+        kind = _Kind(network_of(event.address), action, outcome)
+        if isinstance(who, Caller):
+            kind = kind._replace(user=event.user, machine_token=event.machine_token, target=target)
         if kind not in self._floods and len(self._floods) >= KINDS:
-            kind = ("", MANY, action, outcome)
+            kind = _Kind(MANY, action, outcome)
         flood = self._floods.get(kind)
         if flood is None:
             self._floods[kind] = _Flood(self._clocks.steady_ns())
@@ -122,11 +135,10 @@ class Audit:
             outcome=outcome,
         )
 
-    def _tell(self, kind: tuple[str, str, str, str], flood: _Flood) -> None:
+    def _tell(self, kind: _Kind, flood: _Flood) -> None:
         if flood.more:
-            user, network, action, outcome = kind
-            event = self._event(user, network, action, "", outcome)
-            self._write(dataclasses.replace(event, count=flood.more))
+            event = self._event(kind.user, kind.network, kind.action, kind.target, kind.outcome)
+            self._write(dataclasses.replace(event, machine_token=kind.machine_token, count=flood.more))
 
     def _write(self, event: AuditEvent) -> None:
         line = json.dumps(dataclasses.asdict(event)).encode() + b"\n"

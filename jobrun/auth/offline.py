@@ -34,6 +34,13 @@ def set_password_offline(data: Path, user: str, password: str) -> None:
         audit.close()
 
 
+def note_certificate(data: Path, fingerprint: str) -> None:
+    """Puts on record that the server has another certificate. Raises StoreError."""
+    audit = Audit(data / AUDIT, Clocks())
+    audit.note("", "", "server.certificate", fingerprint)
+    audit.close()
+
+
 def machine_tokens_offline(data: Path) -> list[MachineToken]:
     """Those of all users that hold, by user and name. Raises StoreError, StorageFull."""
     path = data / USERS

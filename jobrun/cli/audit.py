@@ -27,7 +27,7 @@ def show(parsed: Parsed, environment: Environment) -> int:
     leave_on_signals()
     no_words(parsed)
     request = wire.ListAuditEventsRequest(
-        page_size=parsed.number("--number") or 0, username=parsed.text("--user") or ""
+        page_size=parsed.number("--number") or 0, username=parsed.filled("--user") or ""
     )
     if (since := parsed.number("--since")) is not None:
         request.since.FromNanoseconds(since)

@@ -96,7 +96,7 @@ def _confirm(terminal: Terminal, address: str, fingerprint: str) -> None:
 
 def _user(parsed: Parsed, terminal: Terminal, logins: Logins, address: str) -> str:
     """By --user, as last time, or by asking."""
-    user = parsed.text("--user") or logins.last_user(address)
+    user = parsed.filled("--user") or logins.last_user(address)
     if user is None:
         user = terminal.ask(f"user at {address}: ", "login: no terminal to ask for the user at: give --user NAME")
     if not is_utf8(user) or not user:

@@ -52,6 +52,14 @@ class Parsed:
         """The value given last, None if there is none."""
         return self._texts[key][-1] if key in self._texts else None
 
+    def filled(self, key: str) -> str | None:
+        """The value given last, None if there is none. Raises UsageError where it is empty, mostly that of a variable
+        which is not set: taken as "not given" it could widen what was meant."""
+        value = self.text(key)
+        if value is not None and not value.strip():
+            raise self.usage_error(f"{key}: is empty: give it a value, or leave it out")
+        return value
+
     def texts(self, key: str) -> Sequence[str]:
         """All values given, in order."""
         return self._texts.get(key, ())

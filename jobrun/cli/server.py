@@ -63,8 +63,10 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     listen = _listen(parsed, config)
     told = parsed.given("--data") and parsed.given("--socket")  # by the client, whose environment this process has not
     place = private_place(environment, private_build(VERSION, BUILD)) if private and not told else None
-    named = parsed.text("--data") or (place.data if place else server_data(environment))
+    named = parsed.filled("--data") or (place.data if place else server_data(environment))
     data = make_private_folder(os.path.abspath(named))
+    if insecure and os.path.lexists(os.path.join(data, "users.db")):
+        raise Refusal(f"server: --insecure: {data} belongs to a server with login: name another folder by --data")
     socket = parsed.text("--socket") or (place.socket if place else None)
     slots = parsed.number("--slots") or config.slots
     return ServerSettings(

@@ -50,7 +50,7 @@ def passwd(parsed: Parsed, environment: Environment) -> int:
 def new_cert(parsed: Parsed, environment: Environment) -> int:
     """Makes another certificate of the server's own, and says what ends by it."""
     from jobrun.auth import certificate
-    from jobrun.auth.offline import machine_tokens_offline
+    from jobrun.auth.offline import machine_tokens_offline, note_certificate
     from jobrun.files.data_folder import DataFolder
     from jobrun.model.errors import JobrunError
 
@@ -62,6 +62,7 @@ def new_cert(parsed: Parsed, environment: Environment) -> int:
     try:
         ended = machine_tokens_offline(folder)
         made = certificate.make(DataFolder(folder).tls)
+        note_certificate(folder, made.fingerprint)
     except (JobrunError, OSError) as error:
         raise Refusal(f"{parsed.command}: {error}") from error
     _tell_server(parsed, folder, "the certificate is made")
@@ -105,7 +106,7 @@ def read_config(parsed: Parsed) -> ServerFile:
 
 def owned_folder(parsed: Parsed, environment: Environment) -> Path:
     """The data folder, which is there and this user's. Raises Refusal."""
-    folder = os.path.abspath(parsed.text(DATA.key) or server_data(environment))
+    folder = os.path.abspath(parsed.filled(DATA.key) or server_data(environment))
     try:
         owner = os.lstat(folder).st_uid
         if owner != os.geteuid():

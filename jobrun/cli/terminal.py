@@ -13,6 +13,10 @@ LONGEST = 4096
 """Bytes of a line that a terminal takes (N_TTY of termios(3))."""
 ECHO_FLAGS = 3
 """Where tcgetattr has the local flags."""
+KEYS = 6
+"""Where it has the special characters."""
+DISABLED = b"\0"
+"""In the place of one that shall do nothing: _POSIX_VDISABLE of termios(3)."""
 
 
 class NoTerminal(Refusal):
@@ -43,6 +47,8 @@ class Terminal:
         self._usual = termios.tcgetattr(descriptor)
         quiet = termios.tcgetattr(descriptor)
         quiet[ECHO_FLAGS] &= ~termios.ECHO
+        for key in (termios.VQUIT, termios.VSUSP):  # they would leave the terminal without echo
+            quiet[KEYS][key] = DISABLED
         try:
             termios.tcsetattr(descriptor, termios.TCSAFLUSH, quiet)
             os.write(descriptor, encode(escape(question)))

@@ -28,6 +28,7 @@ def create(parsed: Parsed, environment: Environment) -> int:
     """Makes a machine token, and prints what JOBRUN_TOKEN is to hold."""
     leave_on_signals()
     name = one_word(parsed, "NAME")
+    parsed.filled("--scope")
     scope = " ".join(" ".join(parsed.texts("--scope")).replace(",", " ").split())
     ttl_ns = parsed.number("--ttl") or 0
     request = wire.CreateMachineTokenRequest(

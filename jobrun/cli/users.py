@@ -29,7 +29,7 @@ def add(parsed: Parsed, environment: Environment) -> int:
     terminal = Terminal()
     name = one_word(parsed, "NAME")
     accounts = open_accounts(parsed, environment)
-    request = wire.CreateUserRequest(username=name, role=parsed.text(ROLE.key) or "", ceilings=limits_of(parsed))
+    request = wire.CreateUserRequest(username=name, role=parsed.filled(ROLE.key) or "", ceilings=limits_of(parsed))
     request.password = read_new_password(parsed, terminal, name)
     return _tell(parsed, "added", accounts.create_user(request))
 
@@ -67,7 +67,7 @@ def set_(parsed: Parsed, environment: Environment) -> int:
         raise parsed.usage_error(f"{NO_CEILINGS} and ceilings exclude each other")
     if parsed.flag(NO_CEILINGS) or ceilings != Limits():
         request.ceilings.CopyFrom(ceilings)
-    if (role := parsed.text(ROLE.key)) is not None:
+    if (role := parsed.filled(ROLE.key)) is not None:
         request.role = role
     if parsed.flag(ENABLE):
         request.disabled = False

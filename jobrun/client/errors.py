@@ -15,7 +15,6 @@ and a call that the transport dropped. Start has its request_id, all else is ide
 
 DETAILS, DOMAIN = "grpc-status-details-bin", "jobrun"
 """Where a server of ours puts google.rpc.Status, and the domain of its ErrorInfo (CONTRACT 4)."""
-WRONG_PASSWORD = "LOGIN_FAILED"
 NO_TOKEN = frozenset({"TOKEN_EXPIRED", "TOKEN_INVALID", "TOKEN_MISSING", "SESSION_ENDED"})
 """Reasons of UNAUTHENTICATED after which another access token may help."""
 
@@ -86,7 +85,7 @@ def refusal_of(error: grpc.RpcError) -> Refusal:
     if code is grpc.StatusCode.NOT_FOUND:
         return NoSuchThing(details)
     if code is grpc.StatusCode.UNAUTHENTICATED:
-        return CallRefused(details) if reason_of(error) == WRONG_PASSWORD else LoginNeeded(details)
+        return LoginNeeded(details)
     if code is grpc.StatusCode.PERMISSION_DENIED:
         return PermissionRefused(details)
     if code is grpc.StatusCode.UNIMPLEMENTED:

@@ -68,7 +68,12 @@ def log_in(connection: Connection, user: str, password: str) -> Session:
     """A new session, whose first refresh token is made here. Raises Refusal, in the server's words where the user or
     the password is wrong."""
     token = new_refresh_token()
-    return ask(connection, RECONNECT_S, AuthServiceStub, lambda stub, who: grant(stub, user, password, token, ANSWER_S))
+    try:
+        return ask(
+            connection, RECONNECT_S, AuthServiceStub, lambda stub, _: grant(stub, user, password, token, ANSWER_S)
+        )
+    except LoginNeeded as error:  # of a login itself: it is refused, not needed
+        raise CallRefused(str(error)) from error
 
 
 def _expected(server: Address, expected: str, environment: Environment) -> KnownServer:

@@ -37,7 +37,15 @@ class Logins:
             content = read_private(self._current)
         except FileRefused as error:
             raise LoginNeeded(f"{error}, or log in again: jobrun login HOST") from error
+        if content is None and self._has_sessions():
+            raise LoginNeeded(f"{self._current} is gone: log in again by jobrun login HOST, or say --local")
         return None if content is None else content.strip()
+
+    def _has_sessions(self) -> bool:
+        try:
+            return any(not name.endswith(".lock") for name in os.listdir(self._sessions))
+        except OSError:  # there is none
+            return False
 
     def last(self) -> str | None:
         """`HOST:PORT` of the server that was logged in to last."""

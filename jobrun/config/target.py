@@ -86,8 +86,13 @@ def _of_token(text: str, server: str | None) -> Target:
 
 def _of_login(environment: Environment) -> Target:
     """The current login; the private server only where there never was one."""
-    if not os.path.lexists(config_home(environment)):
+    try:
+        os.lstat(config_home(environment))
+    except (FileNotFoundError, NotADirectoryError):  # these alone: what can not be looked at may hold a login
         return PRIVATE
+    except OSError as error:
+        text = f"{config_home(environment)}: {error.strerror}: mend that, set JOBRUN_CONFIG_DIR, or say --local"
+        raise LoginNeeded(text) from error
     from jobrun.config.logins import open_logins
 
     current = open_logins(environment).current()

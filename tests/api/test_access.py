@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -114,14 +115,16 @@ def test_without_a_token_nothing_is_answered(office: LoginServer, name: str, tok
 
 
 def test_what_comes_without_a_token_is_not_read(office: LoginServer) -> None:
-    """Strangers would fill the server's memory with 4 MiB a call. It is refused while the request still comes."""
+    """Strangers would fill the server's memory with 4 MiB a call. It is refused before its request has come."""
+    refused_already = threading.Event()
 
-    def endless() -> Iterator[bytes]:
-        yield b"\xff" * (3 << 20)
-        yield b"\xff" * (3 << 20)
+    def held_back() -> Iterator[bytes]:
+        refused_already.wait(WITHIN_S)
+        yield b""
 
     made: Any = Actor(office).channel.stream_unary(f"{V1}JobService/Start")
-    answer = refused(made, endless())
+    answer = refused(made, held_back())
+    refused_already.set()
     assert (answer.code, answer.reason) == (grpc.StatusCode.UNAUTHENTICATED, "TOKEN_MISSING")
 
 

@@ -34,42 +34,35 @@ def quick(caller: Caller, during: str) -> None:
     assert took < QUICK_MS, f"{took:.0f} ms a call during {during}"
 
 
-def test_200_silent_connections(server: Victim, ann: Caller) -> None:
-    """Whoever can reach the port would shut all others out without a word."""
+def test_silence(server: Victim, ann: Caller) -> None:
+    """Whoever can reach the port would shut all others out without a word: at once, behind a good handshake, or by a
+    handshake of a byte now and then."""
     begun = time.monotonic()
-    with silence(server.address, 200) as links:
-        quick(ann, "200 silent connections")
+    with silence(server.address, 200) as silent, contextlib.ExitStack() as stack:
+        polite = [stack.enter_context(http2.tls(server.host, server.port)) for _ in range(40)]
+        slow = stack.enter_context(socket.create_connection((server.host, server.port)))
+        quick(ann, "200 silent connections, and 40 behind a handshake")
         assert server.wire().who(ann.token).username == "ann", "a new connection gets in"
-        assert closed_by_peer(links, HANDSHAKE_S) == 200
+        _shake_hands_slowly(slow)
+        assert closed_by_peer(silent, HANDSHAKE_S) == 200
+        assert closed_by_peer(list(polite), HANDSHAKE_S) == 40
     assert time.monotonic() - begun < patience(HANDSHAKE_S)
 
 
-def test_tls_and_then_silence(server: Victim, ann: Caller) -> None:
-    """As above, by those who know how to shake hands."""
-    links = [http2.tls(server.host, server.port) for _ in range(40)]
-    with contextlib.ExitStack() as stack:
-        for link in links:
-            stack.enter_context(link)
-        quick(ann, "40 handshakes and silence")
-        assert closed_by_peer(list(links), HANDSHAKE_S) == 40
-
-
-def test_a_handshake_of_a_byte_now_and_then(server: Victim) -> None:
-    """Each byte would start the clock anew."""
-    hello = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(400)
-    with socket.create_connection((server.host, server.port)) as link:
-        link.settimeout(0.5)
-        deadline = Deadline(HANDSHAKE_S, "the server to end a slow handshake")
-        for byte in hello:
-            deadline.left()
-            try:
-                link.sendall(bytes([byte]))
-                if not link.recv(1):
-                    return
-            except TimeoutError:
-                continue
-            except OSError:
+def _shake_hands_slowly(link: socket.socket) -> None:
+    """A byte of a client's hello each half second, until the server has enough."""
+    link.settimeout(0.5)
+    deadline = Deadline(HANDSHAKE_S, "the server to end a slow handshake")
+    for byte in b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(400):
+        deadline.left()
+        try:
+            link.sendall(bytes([byte]))
+            if not link.recv(1):
                 return
+        except TimeoutError:
+            continue
+        except OSError:
+            return
 
 
 def test_2000_streams_with_wrong_tokens(server: Victim, ann: Caller) -> None:

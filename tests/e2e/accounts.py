@@ -100,7 +100,8 @@ class Accounts:
 
     def audit(self, **wanted: str) -> list[dict[str, Any]]:
         """What is on record, oldest first: the events with these values."""
-        events = self.admin.facts("audit", "show", "-n", "1000")
+        user = ["--user", wanted["username"]] if "username" in wanted else []
+        events = self.admin.facts("audit", "show", "-n", "1000", *user)
         return [event for event in events if all(event[key] == value for key, value in wanted.items())]
 
     def close(self) -> None:

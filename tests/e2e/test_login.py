@@ -23,6 +23,18 @@ def newcomer(accounts: Accounts) -> Account:
     return accounts.add_only()
 
 
+@pytest.fixture(scope="module")
+def member(accounts: Accounts) -> Account:
+    """A user who is logged in; the tests that share him leave him so."""
+    return accounts.add()
+
+
+@pytest.fixture
+def stranger(accounts: Accounts) -> Account:
+    """A HOME that has never seen the server; its user has no account there."""
+    return accounts.another_home("stranger", "not the right one")
+
+
 def pasted(server: TlsServer) -> str:
     """The line that the server's first start told to paste."""
     lines: list[str] = LINE.findall(server.log())
@@ -92,10 +104,10 @@ def test_an_unknown_certificate_is_shown_and_asked_about(newcomer: Account) -> N
     assert "?" not in again.passed().err, "a known server is not asked about again"
 
 
-def test_ctrl_c_at_the_password(newcomer: Account) -> None:
+def test_ctrl_c_at_the_password(stranger: Account) -> None:
     """The terminal would be left without echo, or a traceback on it."""
-    words = ["login", "--user", newcomer.name, "--fingerprint", newcomer.fingerprint, newcomer.server_address]
-    terminal = newcomer.terminal(*words)
+    words = ["login", "--user", stranger.name, "--fingerprint", stranger.fingerprint, stranger.server_address]
+    terminal = stranger.terminal(*words)
     terminal.wait_for("password.*: ?")
     terminal.interrupt()
     code, shown = terminal.finish()
@@ -104,38 +116,38 @@ def test_ctrl_c_at_the_password(newcomer: Account) -> None:
 
 
 @pytest.mark.parametrize("answer", ["", "maybe"])
-def test_only_yes_is_yes(newcomer: Account, answer: str) -> None:
+def test_only_yes_is_yes(stranger: Account, answer: str) -> None:
     """The return key by itself would trust a stranger."""
-    terminal = newcomer.terminal("login", "--user", newcomer.name, newcomer.server_address)
+    terminal = stranger.terminal("login", "--user", stranger.name, stranger.server_address)
     terminal.wait_for(r"\?[^\n]*")
     terminal.type(answer)
     code, shown = terminal.finish()
     assert code == 1, shown
 
 
-def test_no_terminal_and_no_fingerprint(newcomer: Account) -> None:
+def test_no_terminal_and_no_fingerprint(stranger: Account) -> None:
     """A script would trust whoever answers."""
-    words = ["login", "--user", newcomer.name, "--password-stdin", newcomer.server_address]
-    error = newcomer.jobrun(*words, stdin=f"{newcomer.password}\n".encode()).refused(1)
-    assert newcomer.fingerprint in error
+    words = ["login", "--user", stranger.name, "--password-stdin", stranger.server_address]
+    error = stranger.jobrun(*words, stdin=f"{stranger.password}\n".encode()).refused(1)
+    assert stranger.fingerprint in error
     assert "--fingerprint" in error
-    newcomer.jobrun("list", "--server", newcomer.server_address).refused(4)
+    stranger.jobrun("list", "--server", stranger.server_address).refused(4)
 
 
-def test_another_fingerprint(newcomer: Account) -> None:
+def test_another_fingerprint(stranger: Account) -> None:
     """The password would go to whoever is in between."""
-    real, newcomer.fingerprint = newcomer.fingerprint, "sha256:" + "0" * 64
-    error = newcomer.log_in().refused(1)
+    real, stranger.fingerprint = stranger.fingerprint, "sha256:" + "0" * 64
+    error = stranger.log_in().refused(1)
     assert real in error
-    assert newcomer.fingerprint in error
-    newcomer.jobrun("list", "--server", newcomer.server_address).refused(4)
+    assert stranger.fingerprint in error
+    stranger.jobrun("list", "--server", stranger.server_address).refused(4)
 
 
 @pytest.mark.parametrize("text", ["sha256:", "sha256:xyz", "md5:00", "", "sha256:" + "0" * 63])
-def test_a_fingerprint_that_is_none(newcomer: Account, text: str) -> None:
+def test_a_fingerprint_that_is_none(stranger: Account, text: str) -> None:
     """It would be compared with something that can never fit."""
-    newcomer.fingerprint = text
-    assert "--fingerprint" in newcomer.log_in().refused(2)
+    stranger.fingerprint = text
+    assert "--fingerprint" in stranger.log_in().refused(2)
 
 
 def test_a_wrong_password_and_an_unknown_user(newcomer: Account, accounts: Accounts) -> None:
@@ -158,53 +170,50 @@ def test_a_user_name_with_control_characters(accounts: Accounts) -> None:
     assert "\x1b" not in accounts.admin.jobrun("audit", "show").passed().out
 
 
-def test_the_files_of_a_login(newcomer: Account) -> None:
+def test_the_files_of_a_login(member: Account) -> None:
     """Another user of the machine could read the session."""
-    newcomer.log_in().passed()
-    files = [path for path in newcomer.config.rglob("*") if path.is_file()]
-    folders = [newcomer.config, *(path for path in newcomer.config.rglob("*") if path.is_dir())]
+    files = [path for path in member.config.rglob("*") if path.is_file()]
+    folders = [member.config, *(path for path in member.config.rglob("*") if path.is_dir())]
     assert files
     assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
     assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
-    readable = [path for path in files if newcomer.server_address in path.read_text()]
+    readable = [path for path in files if member.server_address in path.read_text()]
     assert readable, "known servers lie in a readable file"
 
 
-def test_a_session_file_that_others_may_read(newcomer: Account) -> None:
+def test_a_session_file_that_others_may_read(member: Account) -> None:
     """A session that others could have taken would still be trusted."""
-    newcomer.log_in().passed()
-    file = newcomer.session_file
+    file = member.session_file
     file.chmod(0o644)
-    assert str(file) in newcomer.jobrun("list").refused(4)
-    newcomer.jobrun("run", "true").refused(125)
+    assert str(file) in member.jobrun("list").refused(4)
+    member.jobrun("run", "true").refused(125)
     file.chmod(0o600)
-    newcomer.jobrun("list").passed()
+    member.jobrun("list").passed()
 
 
-def test_a_session_file_that_is_a_link_or_a_fifo(newcomer: Account) -> None:
+def test_a_session_file_that_is_a_link_or_a_fifo(member: Account) -> None:
     """A link could lead anywhere, a FIFO hang for ever."""
-    newcomer.log_in().passed()
-    file = newcomer.session_file
-    real = file.rename(newcomer.root / "real")
+    file = member.session_file
+    real = file.rename(member.root / "real")
     file.symlink_to(real)
-    assert newcomer.jobrun("list").refused(4)
+    assert member.jobrun("list").refused(4)
     file.unlink()
     os.mkfifo(file, 0o600)
-    assert newcomer.jobrun("list").refused(4)
+    assert member.jobrun("list").refused(4)
     file.unlink()
     real.rename(file)
-    newcomer.jobrun("list").passed()
+    member.jobrun("list").passed()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "\0" * 100, '{"session": 5}', "x" * 10_000_000], ids=range(6))
-def test_a_damaged_session_file(newcomer: Account, text: str) -> None:
+def test_a_damaged_session_file(member: Account) -> None:
     """A full disk of yesterday would be a traceback of today."""
-    newcomer.log_in().passed()
-    newcomer.session_file.write_text(text)
-    newcomer.jobrun("list").refused(4)
-    newcomer.jobrun("run", "true").refused(125)
-    newcomer.log_in().passed()
-    newcomer.jobrun("list").passed()
+    good = member.session_file.read_text()
+    for text in ("", "{", good[:-1], good + good, good.replace(" ", "\0"), "user\n" * 9, "x" * 10_000_000):
+        member.session_file.write_text(text)
+        member.jobrun("list").refused(4)
+    member.jobrun("run", "true").refused(125)
+    member.log_in().passed()
+    member.jobrun("list").passed()
 
 
 def test_logout_ends_the_session_on_the_server(newcomer: Account) -> None:
@@ -273,11 +282,10 @@ def test_passwd_at_a_terminal(newcomer: Account) -> None:
         assert "better" not in shown
 
 
-def test_passwd_asks_for_the_one_that_holds(newcomer: Account) -> None:
+def test_passwd_asks_for_the_one_that_holds(member: Account) -> None:
     """Whoever finds an open terminal could take the account over."""
-    newcomer.log_in().passed()
-    newcomer.jobrun("passwd", "--password-stdin", stdin=b"not this one\na much better one\n").refused(1)
-    newcomer.jobrun("list").passed()
+    member.jobrun("passwd", "--password-stdin", stdin=b"not this one\na much better one\n").refused(4)
+    member.jobrun("list").passed()
 
 
 def test_logout_while_the_server_is_away(cache: Path, nobodys_cache: Path) -> None:
@@ -293,20 +301,19 @@ def test_logout_while_the_server_is_away(cache: Path, nobodys_cache: Path) -> No
         admin.close()
 
 
-def test_a_server_that_is_no_tls_server(newcomer: Account, insecure_server: InsecureServer) -> None:
+def test_a_server_that_is_no_tls_server(stranger: Account, insecure_server: InsecureServer) -> None:
     """The password would go over the wire in the clear, or the client hang."""
-    newcomer.server_address = insecure_server.address.removeprefix("insecure:")
-    newcomer.log_in().refused(1)
+    stranger.server_address = insecure_server.address.removeprefix("insecure:")
+    stranger.log_in().refused(1)
 
 
-def test_what_a_job_finds_around_it(newcomer: Account) -> None:
+def test_what_a_job_finds_around_it(member: Account) -> None:
     """Variables of the caller's machine or of the server's own, tokens too, would be there for any build step."""
-    newcomer.log_in().passed()
-    out = newcomer.jobrun("run", "--env", "GIVEN=v", "env", "-0", env={"CALLER": "here"}).passed().out
+    out = member.jobrun("run", "--env", "GIVEN=v", "env", "-0", env={"CALLER": "here"}).passed().out
     seen = dict(entry.split("=", 1) for entry in out.split("\0") if entry)
     assert set(seen) == {"PATH", "HOME", "USER", "LOGNAME", "LANG", "TMPDIR", "JOBRUN_JOB_ID", "GIVEN"}
     words = ["run", "sh", "-c", "pwd; echo $HOME; ls -A $HOME; umask; cat"]
-    folder, home, *rest = newcomer.jobrun(*words, stdin=b"not for the job").passed().out.splitlines()
+    folder, home, *rest = member.jobrun(*words, stdin=b"not for the job").passed().out.splitlines()
     assert folder == home != seen["HOME"], "another one for each job"
     assert rest[-1] == "0022"
     assert not [name for name in rest[:-1] if not seen["TMPDIR"].endswith(name)], "nothing but its TMPDIR in it"

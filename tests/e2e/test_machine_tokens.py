@@ -235,12 +235,12 @@ DAMAGE: dict[str, Callable[[str], str]] = {
 }
 
 
-@pytest.mark.parametrize("how", DAMAGE)
-def test_a_damaged_token(owner: Account, pipelines: contextlib.ExitStack, how: str) -> None:
+def test_a_damaged_token(owner: Account, pipelines: contextlib.ExitStack) -> None:
     """A pipeline would fail in a traceback, or run somewhere else."""
     one = pipeline(pipelines, owner)
-    token = DAMAGE[how](one.home.env["JOBRUN_TOKEN"])
-    one.home.jobrun("list", env={"JOBRUN_TOKEN": token}).refused(4)
-    error = one.home.jobrun("run", "true", env={"JOBRUN_TOKEN": token}).refused(125)
-    assert token[-20:] not in error
+    for damage in DAMAGE.values():
+        token = damage(one.home.env["JOBRUN_TOKEN"])
+        error = one.home.jobrun("list", env={"JOBRUN_TOKEN": token}).refused(4)
+        assert token[-20:] not in error
+    one.home.jobrun("run", "true", env={"JOBRUN_TOKEN": token}).refused(125)
     assert one.home.server_pids() == []

@@ -470,14 +470,12 @@ def test_health_without_tls(insecure_server: InsecureServer) -> None:
     assert insecure_server.nobody.jobrun("server", "health", "--data", data).passed().out == "SERVING\n"
 
 
-def test_an_insecure_server_is_not_told_to_reload(nobodys_cache: Path) -> None:
-    """SIGHUP would end a server that knows nothing of users, in a folder that had some."""
-    with tls_server(nobodys_cache) as server:
-        server.stop()
-        plain = InsecureServer(server.nobody)
-        server.owner("passwd", "--password-stdin", "admin", stdin=f"{PASSWORD}\n".encode()).passed()
-        server.owner("health").passed()
-        plain.kill()
+def test_insecure_in_the_folder_of_a_server_with_login(server: TlsServer) -> None:
+    """Every local user could read and stop the jobs of all users, by one mistyped start."""
+    server.stop()
+    assert str(server.data) in start_refused(server.nobody, 1, "--insecure", *NO_WALLS)
+    server.start_again()
+    server.owner("health").passed()
 
 
 def test_help(shared: TlsServer) -> None:

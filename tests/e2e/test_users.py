@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.e2e.accounts import Account, Accounts
@@ -29,13 +31,14 @@ def viewer(accounts: Accounts) -> Account:
 
 
 @pytest.fixture(scope="module")
-def alices_job(alice: Account) -> str:
+def alices_job(alice: Account) -> Iterator[str]:
     """A running job of alice's, with output."""
     job = alice.start("sh", "-c", "echo mine; sleep 300")
     attached = alice.client("attach", job)
     attached.read_until(b"mine\n")
     attached.end()
-    return job
+    yield job
+    alice.jobrun("stop", job).passed()
 
 
 def ids(result: Result) -> set[str]:

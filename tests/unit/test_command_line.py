@@ -72,6 +72,14 @@ def test_values_may_look_like_options_or_be_empty() -> None:
     assert not parsed.flag("--all")
 
 
+@pytest.mark.parametrize("value", ["", " "])
+def test_an_empty_value_is_no_missing_one(value: str) -> None:
+    """`--user "$NAME"` without NAME would be the last user, an admin perhaps."""
+    with pytest.raises(UsageError, match=r"list: --env: is empty"):
+        parse("--env", value).filled("--env")
+    assert parse("--all").filled("--env") is None
+
+
 @pytest.mark.parametrize("words", [["--al"], ["--number"], ["-n"], ["-x"], ["--all=1"], ["-n", "x"], ["-ax"], ["-n="]])
 def test_a_mistake_is_named(words: list[str]) -> None:
     """No abbreviation is guessed; the error names command and option."""

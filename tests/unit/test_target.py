@@ -140,6 +140,23 @@ def test_a_config_home_that_can_not_be_read_is_not_taken_for_an_empty_one(tmp_pa
         choose_target(env(JOBRUN_CONFIG_DIR=str(home)), None, local=False)
 
 
+def test_a_config_home_that_lost_its_current_login_is_not_taken_for_a_new_one(tmp_path: Path) -> None:
+    """Else a job for the big box would run here."""
+    home = tmp_path / "config"
+    logins = Logins(str(home))
+    with logins.locked("box:50443"):
+        (home / "sessions" / "box:50443").write_text("")
+    with pytest.raises(LoginNeeded, match="gone"):
+        choose_target(env(JOBRUN_CONFIG_DIR=str(home)), None, local=False)
+
+
+def test_no_config_home_can_hold_no_login(tmp_path: Path) -> None:
+    """A daemon's HOME is often no folder: it could use nothing at all."""
+    (tmp_path / "file").write_text("")
+    for name in ("none", "file/jobrun"):
+        assert choose_target(env(JOBRUN_CONFIG_DIR=str(tmp_path / name)), None, local=False).private
+
+
 def test_two_servers_are_a_mistake() -> None:
     """No guess which one was meant."""
     with pytest.raises(UsageError, match="--local"):
