@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import math
 from collections.abc import Iterator
 
 from jobrun.auth.addresses import network_of
@@ -87,8 +88,7 @@ class Calls:
 
     @contextlib.contextmanager
     def _counted(self, caller: Caller | None, address: str) -> Iterator[None]:
-        # No user's name has a blank: none can be taken for an address, or the other way round.
-        who, most = (caller.user, OF_A_USER) if caller else (f"at {network_of(address)}", OF_AN_ADDRESS)
+        who, most = _bound_of(caller, address)
         if self._of[who] >= most:
             raise TooManyCalls(f"{most} calls are under way for you already: wait for one to end")
         self._of[who] += 1
@@ -110,6 +110,14 @@ class Calls:
         self._draining = True
         for call in self._calls:
             call.cut(ShuttingDown(_ENDS))
+
+
+def _bound_of(caller: Caller | None, address: str) -> tuple[str, float]:
+    """Who is counted together, and how many calls he may have. No user's name has a blank: none can be an address."""
+    if caller is None:
+        return f"at {network_of(address)}", OF_AN_ADDRESS
+    has_login = caller.session or caller.machine_token
+    return caller.user, OF_A_USER if has_login else math.inf  # without: all are one, and he is in nobody's way
 
 
 _ENDS = "the server is shutting down: ask again"

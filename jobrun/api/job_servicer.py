@@ -42,9 +42,9 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
         self._turns = Turns()
 
     async def Start(self, request: wire.StartRequest, context: Context) -> wire.StartResponse:
-        spec, secrets = convert.spec_from_wire(request.spec)
         caller = current_caller()
         with noted(self._audit, caller, "job.start") as deed:
+            spec, secrets = convert.spec_from_wire(request.spec)
             job = await self._jobs.start(caller, spec, secrets, request.request_id)
             deed.job_id = job.id
         return wire.StartResponse(job=convert.job_to_wire(job))

@@ -168,4 +168,5 @@ def _check(need: Need | None, caller: Caller) -> None:
             raise ScopeMissing("a machine token may not do that: log in")
         return
     if need is None or not caller.scopes & _ENOUGH[need]:
-        raise ScopeMissing(f"that needs {need.value if need else 'what nobody has'}: ask an admin, or log in with it")
+        what = need.value if need else "what nobody has"
+        raise ScopeMissing(f"that needs {what}, which this token has not: ask an admin, or use another one")

@@ -32,4 +32,5 @@ def limits_that_hold(asked: Mapping[str, int], ceilings: Mapping[str, int], cpus
 
 def _check(field: str, value: int, ceiling: int | None, unit: str) -> None:
     if ceiling is not None and value > ceiling:
-        raise InvalidRequest(f"spec.limits.{field}", f"{value} is above your ceiling of {ceiling}, {unit}")
+        text = f"{value} is above the ceiling of {ceiling} ({unit}): ask for less"
+        raise InvalidRequest(f"spec.limits.{field}", text)

@@ -63,7 +63,7 @@ class JobService:
         self._under_way: dict[tuple[str, str, str], _UnderWay] = {}
         """By user, machine token and request_id."""
         self._accepting: dict[str, set[asyncio.Task[LiveJob]]] = {}
-        """By user: Starts that are being put on record."""
+        """By user, of whom there are so many as may exist: Starts that are being put on record."""
         self._closing = False
 
     def open(self) -> None:

@@ -213,6 +213,7 @@ def add_token(db: sqlite3.Connection, token: MachineToken, secret: bytes) -> Non
         "UPDATE machine_tokens SET ended_ns = expires_ns WHERE user = ? AND ended_ns IS NULL AND expires_ns <= ?",
         (token.user, token.created_ns),
     )
+    _forget_old_tokens(db, token.user)
     holds: tuple[Any, ...] = (token.user,)
     (count,) = db.execute("SELECT count(*) FROM machine_tokens WHERE user = ? AND ended_ns IS NULL", holds).fetchone()
     if count >= MOST_TOKENS:

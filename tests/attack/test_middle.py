@@ -76,9 +76,15 @@ COMMANDS: dict[str, tuple[tuple[str, ...], int]] = {
     "passwd": (("passwd", "--password-stdin"), 4),
     "user add": (("user", "add", "--password-stdin", "new"), 4),
 }
+BRIEFLY = ["list", "run"]
+"""Tried with all papers; the others with those that are most alike."""
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize(
+    ("stranger", "name"),
+    [*(("alike", name) for name in COMMANDS), *((papers, name) for papers in ("other", "chain") for name in BRIEFLY)],
+    indirect=["stranger"],
+)
 def test_a_command_says_nothing_to_a_stranger(mark: Mark, way: Door, stranger: Impostor, name: str) -> None:
     """Whoever owns a router or a DNS name would have password, session and every secret of a job."""
     words, code = COMMANDS[name]

@@ -42,7 +42,7 @@ def long_runs(cache: Path, nobodys_cache: Path, short_lived: Accounts) -> Iterat
 def test_commands_go_on_beyond_the_life_of_a_token(short_lived: Accounts) -> None:
     """One would have to log in again every ten minutes."""
     account = short_lived.add()
-    for _ in range(3):
+    for _ in range(2):
         ran = account.jobrun("run", "sh", "-c", "sleep 1.1; echo on").passed()
         assert (ran.out, ran.err) == ("on\n", "")
 
@@ -84,7 +84,7 @@ def test_a_client_killed_while_it_refreshes(short_lived: Accounts) -> None:
     sys.stderr.write(f"seed {seed}\n")
     chance = random.Random(seed)
     accounts = [short_lived.add() for _ in range(3)]
-    for _ in range(8):
+    for _ in range(6):
         for account in accounts:
             account.forget_age()
         clients = [account.client("list") for account in accounts for _ in range(2)]

@@ -129,7 +129,7 @@ class Jobs:
     def __init__(self, *ids: str, late: str = "") -> None:
         self.ids, self.late = [*ids], late
         self.stopped_by: list[str] = []
-        self.may_stop = asyncio.Event()
+        self.asked, self.may_stop = asyncio.Event(), asyncio.Event()
         self.may_stop.set()
 
     def unfinished(self, user: str) -> list[str]:
@@ -138,6 +138,7 @@ class Jobs:
 
     async def stop_all(self, user: str, by: str) -> None:
         self.stopped_by.append(by)
+        self.asked.set()
         await self.may_stop.wait()
         self.ids = []
 

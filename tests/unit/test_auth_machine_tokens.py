@@ -281,6 +281,25 @@ def test_tokens_are_bounded(tmp_path: Path) -> None:
     with_auth(tmp_path, use)
 
 
+@pytest.mark.parametrize("swept", [True, False])
+def test_expired_tokens_are_bounded(tmp_path: Path, *, swept: bool) -> None:
+    """A pipeline that makes a short one in each run, and leaves it to its end."""
+    times = Times()
+
+    async def use(auth: Auth) -> None:
+        ann = await user(auth, "ann")
+        for _ in range(2):
+            await asyncio.gather(*(create(auth, ann, name=f"t{number}", expires_in_s=60) for number in range(70)))
+            times.turn(60)
+            if swept:
+                await auth.keep_up()
+        if not swept:
+            await create(auth, ann)
+        assert len(auth.store.people.tokens) == MOST_TOKENS + (not swept)
+
+    with_auth(tmp_path, use, times)
+
+
 def test_the_last_use_is_known_to_the_hour(tmp_path: Path) -> None:
     """Nobody would dare to revoke a token: is it used?"""
     times = Times()

@@ -119,6 +119,20 @@ def test_nothing_new_while_it_ends() -> None:
     with_calls(use)
 
 
+def test_without_login_there_is_no_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who runs a thousand jobs at once on his own machine would be refused, for the sake of nobody else."""
+    monkeypatch.setattr(api_calls, "OF_A_USER", 3)
+
+    async def use(calls: Calls) -> None:
+        held = [await begun(calls, Caller(user="ann", role=Role.ADMIN)) for _ in range(5)]
+        assert calls.count == 5
+        for task, go_on in held:
+            go_on.set()
+            await task
+
+    with_calls(use)
+
+
 @pytest.mark.parametrize(("caller", "most"), [(ANN, "OF_A_USER"), (None, "OF_AN_ADDRESS")])
 def test_so_many_at_once(monkeypatch: pytest.MonkeyPatch, caller: Caller | None, most: str) -> None:
     """One user, or one stranger, would take the memory of all; or nobody else would get in then."""
