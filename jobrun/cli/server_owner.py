@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,25 +49,33 @@ def passwd(parsed: Parsed, environment: Environment) -> int:
     return 0
 
 
+@contextlib.contextmanager
+def _explained(parsed: Parsed) -> Iterator[None]:
+    from jobrun.model.errors import JobrunError
+
+    try:
+        yield
+    except (JobrunError, OSError) as error:
+        raise Refusal(f"{parsed.command}: {error}") from error
+
+
 def new_cert(parsed: Parsed, environment: Environment) -> int:
     """Makes another certificate of the server's own, and says what ends by it."""
     from jobrun.auth import certificate
     from jobrun.auth.offline import machine_tokens_offline, note_certificate
     from jobrun.files.data_folder import DataFolder
-    from jobrun.model.errors import JobrunError
 
     no_words(parsed)
     folder = _login_folder(parsed, environment)
     if read_config(parsed).certificate is not None:
         raise Refusal(f"{parsed.command}: {parsed.text(CONFIG.key)} names a certificate: put another one in its place")
     _refuse_operators(parsed, folder)
-    try:
+    with _explained(parsed):
         ended = machine_tokens_offline(folder)
         made = certificate.make(DataFolder(folder).tls)
-        note_certificate(folder, made.fingerprint)
-    except (JobrunError, OSError) as error:
-        raise Refusal(f"{parsed.command}: {error}") from error
     _tell_server(parsed, folder, "the certificate is made")
+    with _explained(parsed):
+        note_certificate(folder, made.fingerprint)
     put(f"{made.fingerprint}\n")
     _list_ended(ended)
     return 0
