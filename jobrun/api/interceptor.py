@@ -16,6 +16,7 @@ from jobrun.api import incident
 from jobrun.api.calls import Call, Calls
 from jobrun.api.current import set_current_caller
 from jobrun.api.status import DETAILS_KEY, Refusal, internal, refusal_of
+from jobrun.api.turns import to_its_end
 from jobrun.auth.addresses import address_of
 from jobrun.auth.gate import Gate
 from jobrun.model.errors import InvalidRequest, JobrunError, StoreError
@@ -126,7 +127,7 @@ async def _behave(method: Method, request: Any, context: Context, call: Call) ->
     if not inspect.isasyncgen(answer):
         return await answer
     async for part in answer:
-        await context.write(part)
+        await to_its_end(context.write(part))
     return None
 
 

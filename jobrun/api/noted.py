@@ -18,6 +18,10 @@ MOST_TARGET = 64
 """Characters of what a caller names as a job's id; a real one has 8."""
 
 
+CUT = "CALL_CUT"
+"""Outcome where the caller went away: what he asked for goes on, how it went is not known here."""
+
+
 @dataclasses.dataclass
 class Deed:
     """Done to which job."""
@@ -27,7 +31,7 @@ class Deed:
 
 @contextlib.contextmanager
 def noted(audit: Audit | None, caller: Caller, action: str, job_id: str = "") -> Iterator[Deed]:
-    """Round what `action` does: how it went is on record behind it. One whose call was cut goes on, and is noted too.
+    """Round what `action` does: how it went is on record behind it. One whose call was cut is noted as CUT.
 
     `audit` None: the server has no login."""
     deed = Deed(job_id)
@@ -40,6 +44,6 @@ def noted(audit: Audit | None, caller: Caller, action: str, job_id: str = "") ->
         audit.note_often(caller, caller.address, action, deed.job_id[:MOST_TARGET], error.reason)
         raise
     except asyncio.CancelledError:
-        audit.note(caller, caller.address, action, deed.job_id[:MOST_TARGET])
+        audit.note(caller, caller.address, action, deed.job_id[:MOST_TARGET], CUT)
         raise
     audit.note(caller, caller.address, action, deed.job_id[:MOST_TARGET])

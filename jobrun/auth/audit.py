@@ -108,8 +108,13 @@ class Audit:
             return await asyncio.to_thread(_newest, self._path, most, user, since_ns)
 
     def reopen(self) -> None:
-        """For who has moved the file away. Raises StoreError."""
-        fresh = _opened(self._path)
+        """For who has moved the file away. Where that can not be, the old one goes on, and the server's log says so."""
+        try:
+            fresh = _opened(self._path)
+        except StoreError as error:
+            log.error("the audit record goes on in the old file: %s", error)
+            return
+        self.sync()
         os.dup2(fresh, self._fd, inheritable=False)
         os.close(fresh)
 

@@ -81,11 +81,6 @@ class Logins:
         following = sha256_in("refresh_token.next_refresh_token_sha256", next_sha256)
         if scope:
             raise InvalidRequest("scope", "must be empty: a session keeps those that it was made with")
-        try:
-            self._throttle.check_refresh(address)
-        except LoginThrottled as error:
-            self._desk.audit.note_often("", address, "refresh", "", error.reason)
-            raise
         return await self._desk.kept.run(self._go_on(session_id, refresh_token, following, address))
 
     async def revoke(self, caller: Caller, *, all_sessions: bool) -> None:
@@ -146,13 +141,12 @@ class Logins:
         try:
             issued = await self._sessions.go_on(session_id, refresh_token, following)
         except RefreshReused:
-            self._throttle.refresh_failed(address)
             self._desk.audit.note(who, address, "refresh_reuse", target, RefreshFailed.reason)
             raise refresh_failed() from None
         except JobrunError as error:
+            self._desk.audit.note_often(who, address, "refresh", target, error.reason)
             if isinstance(error, RefreshFailed):
                 self._throttle.refresh_failed(address)
-            self._desk.audit.note_often(who, address, "refresh", target, error.reason)
             raise
         self._desk.audit.note(who, address, "refresh", target)
         return issued

@@ -41,12 +41,12 @@ class Buckets:
 
 
 class Throttle:
-    """Of logins and refreshes. Nobody can lock out another from his own address: what he spends there is his."""
+    """Of logins and refreshes. Nobody can lock out another: what he spends from his addresses is his. Who guesses from
+    very many addresses is held by the one worker that passwords have, and by their length."""
 
     def __init__(self, steady_ns: Callable[[], int]) -> None:
         self._by_user_here = Buckets(5, 5, steady_ns)
         self._by_address = Buckets(1, 20, steady_ns)
-        self._by_user = Buckets(2, 50, steady_ns)  # against guesses that come from everywhere
         self._refreshes = Buckets(1, 20, steady_ns)
 
     def check(self, user: str, address: str) -> None:
@@ -62,19 +62,16 @@ class Throttle:
         for buckets, key in self._buckets(user, address):
             buckets.give_back(key)
 
-    def check_refresh(self, address: str) -> None:
-        """Before a refresh token is looked at. Raises LoginThrottled."""
-        if not self._refreshes.has(network_of(address)):
-            raise LoginThrottled("too many refresh tokens that are none: try again in a few seconds")
-
     def refresh_failed(self, address: str) -> None:
-        """Counts one."""
-        self._refreshes.take(network_of(address))
+        """Counts a refresh token that was none; one that is good is never in anybody's way. Raises LoginThrottled."""
+        network = network_of(address)
+        if not self._refreshes.has(network):
+            raise LoginThrottled("too many refresh tokens that are none: try again in a few seconds")
+        self._refreshes.take(network)
 
     def _buckets(self, user: str, address: str) -> tuple[tuple[Buckets, Hashable], ...]:
         network = network_of(address)
         return (
             (self._by_user_here, (user, network)),
             (self._by_address, network),
-            (self._by_user, user),
         )

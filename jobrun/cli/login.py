@@ -127,10 +127,13 @@ def logout(parsed: Parsed, environment: Environment) -> int:
 
 def _tell_server(parsed: Parsed, target: Target, environment: Environment) -> None:
     from jobrun.client.accounts import Accounts
+    from jobrun.client.tls_check import CertificateRefused
 
     every = parsed.flag("--all")
     try:
         Accounts(open_connection(target, environment)).revoke(all_sessions=every)
+    except CertificateRefused as refusal:
+        say(f"logged out here alone; the session goes on at the server until it is old: {refusal}")
     except LoginNeeded as refusal:
         say(f"there was no session to end{', and so none of the others was' if every else ''} ({refusal})")
     except Refusal as refusal:

@@ -44,8 +44,10 @@ class Logins:
     def _has_sessions(self) -> bool:
         try:
             return any(not name.endswith(".lock") for name in os.listdir(self._sessions))
-        except OSError:  # there is none
+        except FileNotFoundError:
             return False
+        except OSError as error:
+            raise LoginNeeded(f"{self._sessions}: {error.strerror}: mend that, or say --local") from error
 
     def last(self) -> str | None:
         """`HOST:PORT` of the server that was logged in to last."""

@@ -64,7 +64,7 @@ class JobService:
         """By user, machine token and request_id."""
         self._accepting: dict[str, set[asyncio.Task[LiveJob]]] = {}
         """By user, of whom there are so many as may exist: Starts that are being put on record."""
-        self._closing = False
+        self._closing = asyncio.Event()
 
     def open(self) -> None:
         """Take over what an earlier server left, then hear of changes, then look at all."""
@@ -75,7 +75,7 @@ class JobService:
 
     async def close(self) -> None:
         """Nothing new is taken; what is being written is finished. Jobs go on."""
-        self._closing = True
+        self._closing.set()
         await self._tasks.finish()
 
     @property
@@ -98,7 +98,7 @@ class JobService:
 
     async def start(self, caller: Caller, spec: JobSpec, secrets: Secrets, request_id: str) -> Job:
         """On record when it answers; once, however often the same request_id comes."""
-        if self._closing:
+        if self._closing.is_set():
             raise ShuttingDown("the server is shutting down")
         if not caller.starts:
             raise NotAllowed(f"{caller.user} may only look at jobs")
@@ -260,14 +260,22 @@ class JobService:
         return [live for live in self._jobs.live.values() if live.job.user == user and not live.ended.is_set()]
 
     async def stop_all(self, user: str, by: str) -> None:
-        """Stop them, and wait for their ends. For a user who can start no more."""
+        """Stop them, and wait for their ends. For a user who can start no more. Raises ShuttingDown: they are stopping,
+        ask again."""
         if accepting := self._accepting.get(user):
             await asyncio.wait(accepting)
         for live in (his := self._unfinished(user)):
             with contextlib.suppress(TooManyStops, JobDamaged):  # it stops already; the next sweep tells its end
                 self._jobs.stop(live, None, None, by)
-        for live in his:
-            await live.ended.wait()
+        ends = asyncio.gather(*(live.ended.wait() for live in his))
+        closing = asyncio.ensure_future(self._closing.wait())
+        try:
+            await asyncio.wait((ends, closing), return_when=asyncio.FIRST_COMPLETED)
+            if not ends.done():
+                raise ShuttingDown("the server is shutting down: ask again")
+        finally:
+            ends.cancel()
+            closing.cancel()
 
     # what they share
 

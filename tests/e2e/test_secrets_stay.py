@@ -98,7 +98,7 @@ def log_in_and_fail(story: Story) -> None:
     story.sessions("first session", user)
     user.password = story.keep("second password", "second-5b1e7a-password")
     current = story.secrets["first password"].decode()
-    user.jobrun("passwd", "--password-stdin", stdin=pair(wrong, user.password)).refused(1)
+    user.jobrun("passwd", "--password-stdin", stdin=pair(wrong, user.password)).refused(4)
     user.jobrun("passwd", "--password-stdin", stdin=pair(current, too_long))
     user.jobrun("passwd", "--password-stdin", stdin=pair(current, user.password)).passed()
     by_admin = story.keep("password by the admin", "by-admin-77f0c2")

@@ -47,13 +47,11 @@ def test_many_users_from_one_address() -> None:
 
 
 def test_one_user_from_everywhere() -> None:
-    """A botnet has an address for each guess."""
-    times = Times()
-    guessed = throttle(times)
-    assert sum(tries(guessed, "ann", f"192.0.2.{number}", 1) for number in range(200)) == 50
-    times.turn(20)
-    assert sum(tries(guessed, "ann", f"192.0.2.{number}", 1) for number in range(200)) == 10
-    assert tries(guessed, "bob", "192.0.2.1") == 5
+    """A botnet that fails from everywhere would lock ann out."""
+    guessed = throttle(Times())
+    for number in range(200):
+        tries(guessed, "ann", f"192.0.2.{number}")
+    assert tries(guessed, "ann", "198.51.100.1") == 5
 
 
 def test_who_is_refused_in_one_place_spends_nothing_elsewhere() -> None:
@@ -83,19 +81,16 @@ def test_an_ipv6_network_is_one_guesser() -> None:
 
 
 def test_refreshes_that_fail() -> None:
-    """A thousand guesses a second at a session; and the colleagues behind the same router must go on."""
+    """A thousand guesses a second at a session."""
     times = Times()
     guessed = throttle(times)
-    for _ in range(100):
-        guessed.check_refresh("192.0.2.1")
     for _ in range(20):
-        guessed.check_refresh("192.0.2.1")
         guessed.refresh_failed("192.0.2.1")
     with pytest.raises(LoginThrottled):
-        guessed.check_refresh("192.0.2.1")
-    guessed.check_refresh("192.0.2.2")
+        guessed.refresh_failed("192.0.2.1")
+    guessed.refresh_failed("192.0.2.2")
     times.turn(1)
-    guessed.check_refresh("192.0.2.1")
+    guessed.refresh_failed("192.0.2.1")
 
 
 def test_buckets_are_bounded_and_what_is_fresh_stays() -> None:
