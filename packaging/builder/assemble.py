@@ -60,7 +60,7 @@ def build_this_machine(output: Path, version: str) -> None:
 
 
 def build_all(output: Path, version: str) -> None:
-    """Write the file for all targets, its bill of materials and the checksums of both. BuildError if it is too large."""
+    """Write the file for all targets, its bill of materials and the checksums of both. BuildError if it is too big."""
     kept = _dependencies(pack.ALL_TARGETS, preset=_BEST_PRESET)
     build = _write(output, version, pack.ALL_TARGETS, kept)
     size = output.stat().st_size

@@ -33,9 +33,9 @@ def check(output: Path, version: str) -> None:
         _copy_sources(copy)
         python = _other_python()
         again = Path(name) / "out" / output.name
-        command = [*_other_clock(), python, copy / "build.py", "build", "--output", again, "--version", version]
+        words: list[str | Path] = [python, copy / "build.py", "build", "--output", again, "--version", version]
         say(f"building again in {copy} by {python}")
-        run(["sh", "-c", 'umask 077; cd /; exec "$@"', "sh", *command], why="the second build", env=_environment())
+        run(["sh", "-c", 'umask 077; cd /; exec "$@"', "sh", *_other_clock(), *words], why="the second build", env=_environment())
         _compare(release_at(output), release_at(again))
     say("the second build made the same bytes")
 

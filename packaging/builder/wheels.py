@@ -30,7 +30,7 @@ def install_for(targets: Sequence[Target], folder: Path) -> None:
     uv = installed_uv()
     for target in targets:
         say(f"fetching the dependencies for {target}")
-        options = [
+        options: list[str | Path] = [
             *("--quiet", "--no-config", "--target", folder / str(target), "--no-deps", "--require-hashes"),
             *("--only-binary", ":all:", "--python-version", f"3.{target.minor}"),
             *("--python-platform", f"{target.machine}-manylinux_{GLIBC[0]}_{GLIBC[1]}", "-r", RUNTIME_LOCK),
