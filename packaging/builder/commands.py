@@ -89,12 +89,14 @@ def proto(_: list[str]) -> int:
 
 def build(words: list[str]) -> int:
     """Write the file, for all targets or this machine."""
-    from builder import assemble
+    from builder import assemble, freshness
 
     options = _build_options(words)
     with alone():
         build_it = assemble.build_this_machine if options.this_machine else assemble.build_all
         build_it(options.output, options.version)
+        if options.output == freshness.DIST and options.version == assemble.source_version():
+            freshness.record()
     if options.check:
         from builder import reproduce
 

@@ -35,7 +35,8 @@ def check(output: Path, version: str) -> None:
         again = Path(name) / "out" / output.name
         words: list[str | Path] = [python, copy / "build.py", "build", "--output", again, "--version", version]
         say(f"building again in {copy} by {python}")
-        run(["sh", "-c", 'umask 077; cd /; exec "$@"', "sh", *_other_clock(), *words], why="the second build", env=_environment())
+        elsewhere = ["sh", "-c", 'umask 077; cd /; exec "$@"', "sh", *_other_clock(), *words]
+        run(elsewhere, why="the second build", env={**os.environ, **_DIFFERENT})
         _compare(release_at(output), release_at(again))
     say("the second build made the same bytes")
 
@@ -48,10 +49,6 @@ def _copy_sources(copy: Path) -> None:
     shutil.copyfile(ROOT / "build.py", copy / "build.py")
     for path in copy.rglob("*"):
         os.utime(path, (_AGE, _AGE))
-
-
-def _environment() -> dict[str, str]:
-    return {**os.environ, **_DIFFERENT}
 
 
 def _other_python() -> str:
