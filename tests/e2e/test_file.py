@@ -3,9 +3,11 @@ tests/unit/test_first_start.py."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
 import time
@@ -15,6 +17,7 @@ from shutil import rmtree
 
 import pytest
 
+from tests.e2e import processes
 from tests.e2e.client import BUILT
 from tests.e2e.deadline import patience
 from tests.e2e.home import Home
@@ -160,7 +163,8 @@ def test_f44_a_home_so_deep_that_no_socket_fits(warm: Home) -> None:
     deep.mkdir(mode=0o700)
     moved = dict.fromkeys(("XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"))
     with_deep = {**moved, "HOME": str(deep)}
-    try:
-        assert warm.jobrun("run", "echo", "hi", env=with_deep).passed().out == "hi\n"
-    finally:
-        warm.jobrun("stop", "--all", env=with_deep)
+    assert warm.jobrun("run", "echo", "hi", env=with_deep).passed().out == "hi\n"
+    (data,) = (deep / ".local/state/jobrun").glob("private*")
+    with contextlib.closing(processes.Process(processes.lock_holder(data / "lock"))) as server:
+        server.signal(signal.SIGTERM)
+        server.wait()
