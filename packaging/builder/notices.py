@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from email.parser import HeaderParser
 from pathlib import Path
+from typing import Any
 
 from builder.environment import BuildError
 
@@ -86,6 +87,9 @@ def _parts(info: Path) -> Iterator[Part]:
             yield Part(one["name"], one["version"], _expression(one.get("licenses", [])), purl)
 
 
-def _expression(licenses: Sequence[dict[str, object]]) -> str:
+def _expression(licenses: Sequence[dict[str, Any]]) -> str:
     """CycloneDX has an expression, or licences by id."""
-    return " AND ".join(str(one["expression"]) if "expression" in one else str(one["license"]) for one in licenses)
+    named = [one.get("license", {}) for one in licenses]
+    return " AND ".join(
+        one.get("expression") or name.get("id") or name["name"] for one, name in zip(licenses, named, strict=True)
+    )

@@ -13,7 +13,10 @@ _LEFT_OUT_BEGINS = (
     *("google/api/", "google/cloud/", "google/gapic/", "google/logging/", "google/longrunning/", "google/type/"),
     *("grpc/beta/", "grpc/framework/"),  # earlier interfaces, which grpc itself does not use
 )
-_LEFT_OUT_ENDS = (".pyi", ".pyx", ".pxd", ".pxi", ".proto", ".cc", ".h", "/py.typed")
+_LEFT_OUT_ENDS = (
+    *(".pyi", ".pyx", ".pxd", ".pxi", ".proto", ".cc", ".h", "/py.typed"),
+    "/_credentials/roots.pem",  # of the day of the wheel: we give grpc the system's or a pinned certificate
+)
 _DIST_INFO = ".dist-info/"  # read by notices.py
 
 
