@@ -88,6 +88,21 @@ def check_library():
     except ImportError as error:
         lack = "this Python lacks a part of the standard library (%s) (%s)" % (error, my_python())
         raise PythonProblem(lack + ": install the full python3")
+    check_shared_libraries()
+
+
+def check_shared_libraries():
+    """grpc's compiled module needs them; a small image may have none."""
+    try:
+        import ctypes
+    except ImportError:
+        return  # nothing of ours needs it: they are met when the module is loaded
+    for name, package in (("libstdc++.so.6", "libstdc++6"), ("libgcc_s.so.1", "libgcc-s1")):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            help_ = "install it, on Debian: apt-get install " + package
+            raise PythonProblem("needs %s, which is not here: %s" % (name, help_))
 
 
 def answer_whether_fit():

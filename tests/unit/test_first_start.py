@@ -121,6 +121,14 @@ def test_an_unknown_cpu(file: Path, env: dict[str, str]) -> None:
     assert "no build for this CPU (i686): there is one for x86_64" in refusal("setarch", "i686", file, env=env)
 
 
+@needs_root
+def test_no_libstdcxx(file: Path, env: dict[str, str]) -> None:
+    """A small image has none: grpc's module would fail to load, at the first command that uses it."""
+    (path,) = {os.path.realpath(path) for path in Path("/usr/lib").glob("*-linux-gnu/libstdc++.so.6")}
+    line = refusal("unshare", "-m", "sh", "-c", f'mount --bind /dev/null {path} && exec "$0"', file, env=env)
+    assert "needs libstdc++.so.6, which is not here: install it" in line
+
+
 def test_foreign_modules_in_the_environment(file: Path, env: dict[str, str], tmp_path: Path) -> None:
     """PYTHONPATH of some project would bring its own lzma; PYTHONHOME of another Python, no module at all."""
     bad = tmp_path / "bad"
