@@ -20,7 +20,8 @@ def inside() -> list[dict[str, Any]]:
         with open(os.path.join(os.path.dirname(jobrun.__file__), "licenses.json"), encoding="utf-8") as file:
             works: list[dict[str, Any]] = json.load(file)
     except FileNotFoundError:
-        raise Refusal("version --licenses: only a built file has them: python3 build.py run version --licenses") from None
+        what = "version --licenses: only a built file has them: python3 build.py run version --licenses"
+        raise Refusal(what) from None
     return works
 
 
