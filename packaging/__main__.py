@@ -39,10 +39,10 @@ def environment():
     return found
 
 
-def become(python, script, arguments, **added):
+def become(python, options, arguments, **added):
     env = environment()
     env.update((name.encode(), value.encode()) for name, value in added.items())
-    os.execve(python, [python, "-I", "-S", script] + arguments, env)
+    os.execve(python, [python, "-I", "-S"] + options + arguments, env)
 
 
 def my_python():
@@ -88,6 +88,21 @@ def check_library():
     except ImportError as error:
         lack = "this Python lacks a part of the standard library (%s) (%s)" % (error, my_python())
         raise PythonProblem(lack + ": install the full python3")
+    check_shared_libraries()
+
+
+def check_shared_libraries():
+    """grpc's compiled module needs them; a small image may have none."""
+    try:
+        import ctypes
+    except ImportError:
+        return  # nothing of ours needs it: they are met when the module is loaded
+    for name, package in (("libstdc++.so.6", "libstdc++6"), ("libgcc_s.so.1", "libgcc-s1")):
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            help_ = "install it, on Debian: apt-get install " + package
+            raise PythonProblem("needs %s, which is not here: %s" % (name, help_))
 
 
 def answer_whether_fit():
@@ -130,7 +145,7 @@ def try_another_python(file):
             continue  # no program after all
         path = ask.communicate()[0].decode("utf-8", "replace").strip()
         if ask.returncode == 0 and os.path.isabs(path):
-            become(path, file, sys.argv[1:], **{MARK: "chosen"})
+            become(path, [file], sys.argv[1:], **{MARK: "chosen"})
 
 
 def cache_roots():
@@ -146,6 +161,8 @@ def cache_roots():
 
 def home_cache():
     home = os.environ.get("HOME")
+    if home and os.geteuid() == 0 and os.path.isdir(home) and os.stat(home).st_uid != 0:
+        return None  # after sudo, the caller's: a folder of root's there would be in his way for ever
     if not home:
         import pwd
 
@@ -154,6 +171,19 @@ def home_cache():
         except KeyError:
             return None
     return home + "/.cache"
+
+
+def forget_me():
+    """The header starts the Python on record: not again me, who am none that fits (any more)."""
+    for root in cache_roots():
+        record = os.path.join(root, BUILD, "python")
+        try:
+            with open(record) as known:
+                path = known.readline().rstrip("\n")
+            if path == my_python():
+                os.unlink(record)
+        except (IOError, OSError, ValueError):
+            continue  # nothing on record there, or nothing that I could take away
 
 
 def start_from(root, file, make):
@@ -171,7 +201,7 @@ def start_from(root, file, make):
     finally:
         os.umask(mask)
     if unpack.is_ready(entry):
-        become(my_python(), entry + "/boot.py", [file] + sys.argv[1:])
+        become(my_python(), ["-X", "checked", entry + "/boot.py"], [file] + sys.argv[1:])
 
 
 def start(file):
@@ -193,6 +223,7 @@ def start_anyhow(file):
     try:
         start(file)
     except PythonProblem:
+        forget_me()
         if not os.environ.get(MARK):
             try_another_python(file)
         raise

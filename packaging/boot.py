@@ -1,21 +1,49 @@
 # In the cache, started by: python -I -S boot.py FILE ARGUMENT...   Each start pays for every line and import here.
+# Must parse on 3.6: the Python on record may have become another one since.
 import os
 import sys
+import time
 
 import _signal  # the builtin one: `signal` imports enum
 
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # Ctrl-C ends a start quietly; whoever wants more sets it later
 
+DAY_S = 86400
 file = os.path.abspath(sys.argv.pop(1))
-tree = "%s/cp%d%d-%s" % (os.path.dirname(__file__), *sys.version_info[:2], os.uname().machine)
+sys.argv[0] = file
+entry = os.path.dirname(__file__)
+tree = "%s/cp%d%d-%s" % (entry, *sys.version_info[:2], os.uname().machine)
 if not os.path.isfile(file):  # `sh -s` that was fed the file: nothing could start jobrun a second time
     sys.stderr.write("jobrun: cannot find my own file '%s': start me by my path, not through a pipe\n" % file)
     sys.exit(125)
-if not os.path.isdir(tree):  # another Python, or another machine on a shared home: __main__.py unpacks for it
-    os.execv(sys.executable, [sys.executable, "-I", "-S", file, *sys.argv[1:]])
-sys.path.append(tree)
-sys.argv[0] = file
-from jobrun.cli.main import main
 
+
+def look():
+    """Raise where others may have been here, or a compiled module was cut: that would end jobrun without a word."""
+    status = os.lstat(entry)
+    if status.st_mode & 0o022:
+        raise OSError("others may write there")
+    with open(tree + "/sizes", "rb") as sizes:
+        for line in sizes:
+            size, path = line.rstrip(b"\n").split(b" ", 1)
+            if not path.endswith(b".so"):
+                break  # these come first
+            if os.stat(os.fsencode(tree) + b"/" + path).st_size != int(size):
+                raise OSError("%s was changed" % os.fsdecode(path))
+    if status.st_mtime + DAY_S < time.time():
+        os.utime(entry)  # so that unpack.py sees what is in use
+
+
+try:
+    look()
+    sys.path.append(tree)
+    from jobrun.cli.main import main
+except Exception as error:  # noqa: BLE001 - also another Python, or another machine on a shared home
+    if "checked" in sys._xoptions:  # __main__.py has found nothing to mend
+        sys.stderr.write("jobrun: cannot start from my cache '%s' (%s): remove it\n" % (entry, error))
+        sys.exit(125)
+    with open("/proc/self/environ", "rb") as mine:  # os.environ has LC_CTYPE of Python's own making in the C locale
+        env = dict(one.split(b"=", 1) for one in mine.read().split(b"\0") if b"=" in one)
+    os.execve(sys.executable, [sys.executable, "-I", "-S", *sys.argv], env)
 sys.exit(main(sys.argv))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # jobrun @VERSION@: a zip application behind this header. Look inside: unzip -l, python3 -m zipapp --info.
 c=${JOBRUN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/jobrun}/@BUILD@
-if [ "${c#/}" != "$c" ] && [ -O "$c" ] && [ ! -L "$c" ] && [ -r "$c/boot.py" ] && [ -r "$c/python" ] && read -r p <"$c/python" && [ -x "$p" ]
+if [ "${c#/}" != "$c" ] && [ -O "$c" ] && [ ! -L "$c" ] && [ -O "$c/boot.py" ] && [ -s "$c/boot.py" ] && [ -O "$c/python" ] && read -r p <"$c/python" && [ -x "$p" ]
 then exec "$p" -I -S "$c/boot.py" "$0" "$@"
 fi
 if [ ! -r "$0" ]

@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterator
 
 OLD_BUILDS_KEPT = 4
+OLD_BUILDS_KEPT_S = 7 * 86400
+"""Who goes back and forth between versions unpacks no more than once a week; boot.py notes each day of use."""
 
 
 def check_folder(path: str, *, make: bool) -> None:
@@ -19,6 +21,8 @@ def check_folder(path: str, *, make: bool) -> None:
     if make:
         os.makedirs(path, 0o700, exist_ok=True)
     status = os.lstat(path)
+    if stat.S_ISLNK(status.st_mode):
+        raise OSError(errno.ELOOP, "a symbolic link", path)
     if not stat.S_ISDIR(status.st_mode):
         raise OSError(errno.ENOTDIR, "not a folder", path)
     if status.st_uid != os.geteuid():
@@ -31,7 +35,7 @@ def check_folder(path: str, *, make: bool) -> None:
 
 def is_ready(entry: str) -> bool:
     """Whether this Python can start from the entry, and the header has a Python to start."""
-    return os.path.isdir(_tree(entry)) and os.path.isfile(f"{entry}/boot.py") and _recorded_python(entry) is not None
+    return _size(f"{entry}/boot.py") > 0 and _recorded_python(entry) is not None and _is_whole(_tree(entry))
 
 
 def prepare(root: str, build: str, file: str, python: str) -> None:
@@ -54,6 +58,24 @@ def prepare(root: str, build: str, file: str, python: str) -> None:
             _clear(root, build)
 
 
+def _is_whole(tree: str) -> bool:
+    """Whether all files are there with the sizes that they had when they were unpacked and compiled."""
+    try:
+        with open(f"{tree}/sizes") as sizes:
+            listed = [line.rstrip("\n").partition(" ") for line in sizes]
+        return bool(listed) and all(_size(f"{tree}/{path}") == int(size) for size, _, path in listed)
+    except (OSError, ValueError):
+        return False
+
+
+def _size(path: str) -> int:
+    """-1 where there is none."""
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
+
+
 def _tree(entry: str) -> str:
     return f"{entry}/cp3{sys.version_info[1]}-{os.uname().machine}"
 
@@ -62,16 +84,16 @@ def _recorded_python(entry: str) -> str | None:
     """The Python that the header starts, if it is still there."""
     try:
         with open(f"{entry}/python") as record:
-            path = record.readline().rstrip("\n")
+            path, end, _ = record.readline().partition("\n")
     except (OSError, ValueError):
         return None
-    return path if os.access(path, os.X_OK) else None
+    return path if end and os.access(path, os.X_OK) else None  # sh's `read` wants the whole line too
 
 
 def _fill(root: str, entry: str, file: str, python: str) -> None:
     import zipfile
 
-    if not os.path.isdir(_tree(entry)):
+    if not _is_whole(_tree(entry)):
         _unpack_aside(root, _tree(entry), file)
     with zipfile.ZipFile(file) as archive:
         _write(f"{entry}/boot.py", archive.read("boot.py"))
@@ -86,15 +108,19 @@ def _unpack_aside(root: str, tree: str, file: str) -> None:
     import tempfile
 
     new = tempfile.mkdtemp(prefix=".new-", dir=root)
+    old = new.replace("/.new-", "/.old-")
     try:
         _unpack(file, new, tree)
         _sync_all(new)  # or a power cut could leave empty files behind the rename
+        if os.path.lexists(tree):
+            os.rename(tree, old)  # damaged
         os.rename(new, tree)
     except OSError:
-        if not os.path.isdir(tree):  # else one that had no lock either was faster
+        if not _is_whole(tree):  # else one that had no lock either was faster
             raise
     finally:
         shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def _unpack(file: str, folder: str, final: str) -> None:
@@ -106,6 +132,15 @@ def _unpack(file: str, folder: str, final: str) -> None:
         for name in ("jobrun", "common", os.uname().machine):
             _unpack_one(archive.read(f"packs/{name}.tar.xz"), folder)  # read() checks the CRC; a stream would not
     compileall.compile_dir(folder, quiet=2, stripdir=folder, prependdir=final)
+    _list_sizes(folder)
+
+
+def _list_sizes(folder: str) -> None:
+    """For boot.py, which looks at the compiled modules alone, and for _is_whole."""
+    paths = [os.path.join(where, name) for where, _, names in os.walk(folder) for name in names]
+    paths.sort(key=lambda path: not path.endswith(".so"))
+    with open(f"{folder}/sizes", "w") as sizes:
+        sizes.writelines(f"{os.stat(path).st_size} {os.path.relpath(path, folder)}\n" for path in paths)
 
 
 def _unpack_one(pack: bytes, folder: str) -> None:
@@ -169,17 +204,20 @@ def _clear(root: str, build: str) -> None:
 
 
 def _remove_old_builds(root: str, build: str) -> None:
-    """Keep what a process may still import from, and the newest few others."""
+    """Keep what a process may still import from, and the few others that were used last, not long ago."""
     import shutil
+    import time
 
     used = b"\0".join(_command_lines())
     builds = [name for name in os.listdir(root) if len(name) == len(build) and set(name) <= set("0123456789abcdef")]
-    idle = [name for name in builds if name != build and os.fsencode(f"/{name}/") not in used]
-    idle.sort(key=lambda name: os.lstat(os.path.join(root, name)).st_mtime)
-    for name in idle[:-OLD_BUILDS_KEPT]:
-        gone = os.path.join(root, f".old-{name}")
-        os.rename(os.path.join(root, name), gone)  # at once: half an entry must never look ready
-        shutil.rmtree(gone, ignore_errors=True)
+    idle = {name: os.lstat(os.path.join(root, name)).st_mtime for name in builds if name != build}
+    kept = sorted(idle, key=lambda name: -idle[name])[:OLD_BUILDS_KEPT]
+    for name, last_use in idle.items():
+        recent = name in kept and last_use > time.time() - OLD_BUILDS_KEPT_S
+        if not recent and os.fsencode(f"/{name}/") not in used:
+            gone = os.path.join(root, f".old-{name}")
+            os.rename(os.path.join(root, name), gone)  # at once: half an entry must never look ready
+            shutil.rmtree(gone, ignore_errors=True)
 
 
 def _command_lines() -> Iterator[bytes]:

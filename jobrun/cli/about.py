@@ -10,22 +10,27 @@ from jobrun.cli.output import put
 from jobrun.cli.session import JSON
 from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
-from jobrun.config.errors import NotBuilt, UsageError
+from jobrun.config.errors import UsageError
 
 
 def version(parsed: Parsed, environment: Environment) -> int:
-    """Prints the version."""
+    """Prints the version, and what is inside."""
     from jobrun.version import BUILD, VERSION
 
     no_words(parsed)
+    facts: dict[str, object] = {"version": VERSION, "build": BUILD}
+    words = f"jobrun {VERSION}\n"
     if parsed.flag("--licenses"):
-        raise NotBuilt("version --licenses")
+        from jobrun.cli import licenses
+
+        facts["inside"] = works = licenses.inside()
+        words += "\n" + licenses.text(works)
     if parsed.flag(JSON.key):
         from jobrun.cli.jsontext import dump
 
-        put(dump({"version": VERSION, "build": BUILD}))
+        put(dump(facts))
     else:
-        put(f"jobrun {VERSION}\n")
+        put(words)
     return 0
 
 
@@ -53,7 +58,7 @@ COMMANDS = (
         summary="print the version",
         words="",
         description="",
-        options=(Option("--licenses", "what is inside (not in this version)"), JSON),
+        options=(Option("--licenses", "what is inside, and the licences of it"), JSON),
         run=version,
         example="jobrun version",
     ),

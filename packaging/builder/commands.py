@@ -1,11 +1,16 @@
 """The command line of build.py. Modules that cost are imported by the command that uses them."""
 
+from __future__ import annotations
+
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from builder.environment import ROOT, VENV_PYTHON, BuildError, alone, install_tools, say
+
+if TYPE_CHECKING:
+    import argparse
 
 USAGE = """\
 usage: python3 build.py COMMAND
@@ -14,7 +19,10 @@ usage: python3 build.py COMMAND
   test [PYTEST ARGS]       the whole test suite, or what pytest is told to take
   check                    ruff, mypy, buf lint, and whether the generated code fits proto/
   proto                    generate jobrun/wire/gen from proto/
-  build [--this-machine] [--output FILE] [--version X.Y.Z]
+  build [--check] [--output FILE] [--version X.Y.Z]
+                           the file for all targets, its bill of materials and SHA256SUMS; --check: again elsewhere,
+                           to see that the same bytes come out
+  build --this-machine [--output FILE] [--version X.Y.Z]
   bench [ARGS]             figures beside those of other programs
   lock                     resolve packaging/*.in anew; takes the newest releases
 """
@@ -80,7 +88,23 @@ def proto(_: list[str]) -> int:
 
 
 def build(words: list[str]) -> int:
-    """Write the file."""
+    """Write the file, for all targets or this machine."""
+    from builder import assemble, freshness
+
+    options = _build_options(words)
+    with alone():
+        build_it = assemble.build_this_machine if options.this_machine else assemble.build_all
+        build_it(options.output, options.version)
+        if options.output == freshness.DIST and options.version == assemble.source_version():
+            freshness.record()
+    if options.check:
+        from builder import reproduce
+
+        reproduce.check(options.output, options.version)
+    return 0
+
+
+def _build_options(words: list[str]) -> argparse.Namespace:
     import argparse
     from pathlib import Path
 
@@ -93,12 +117,11 @@ def build(words: list[str]) -> int:
     parser.add_argument(
         "--version", default=assemble.source_version(), metavar="X.Y.Z", help="what the file says it is"
     )
+    parser.add_argument("--check", action="store_true", help="build again elsewhere and compare")
     options = parser.parse_args(words)
-    if not options.this_machine:
-        raise BuildError("all targets: not in this version; add --this-machine")
-    with alone():
-        assemble.build_this_machine(options.output, options.version)
-    return 0
+    if options.check and options.this_machine:
+        parser.error("--check is for the file that is the same everywhere, which one of --this-machine is not")
+    return options
 
 
 def bench(words: list[str]) -> NoReturn:

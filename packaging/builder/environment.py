@@ -18,6 +18,7 @@ VENV = ROOT / ".venv"
 VENV_PYTHON = VENV / "bin" / "python"
 RUNTIME_LOCK = ROOT / "packaging" / "requirements.txt"
 TOOLS_LOCK = ROOT / "packaging" / "requirements-tools.txt"
+UV_LOCK = ROOT / "packaging" / "requirements-uv.txt"
 
 
 class BuildError(Exception):

@@ -21,8 +21,13 @@ def fresh_dist() -> Path:
         with alone():
             if not _is_made_of(sources):  # nobody else did it meanwhile
                 assemble.build_this_machine(DIST, assemble.source_version())
-                _MARK.write_text(f"{sources} {_identity(DIST)}")
+                _MARK.write_text(f"{sources} {_identity(DIST)}")  # of the sources as they were before
     return DIST
+
+
+def record() -> None:
+    """Note that dist/jobrun was just made of the sources, for all targets: it will do here as well."""
+    _MARK.write_text(f"{_sources()} {_identity(DIST)}")
 
 
 def _is_made_of(sources: str) -> bool:

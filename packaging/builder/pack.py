@@ -13,21 +13,11 @@ from pathlib import Path
 
 from builder.environment import BuildError
 
+MACHINES = ("x86_64", "aarch64")
 # In the order of how common they are: a first start reads its machine's pack no further than its own minor.
 MINORS = (11, 12, 13, 10, 14)
+GLIBC = (2, 28)
 EPOCH = 315619200  # 1980-01-02: what a zip can hold in every time zone
-# What wheels bring that nothing uses at run time, or that differs between targets without meaning anything.
-_LEFT_OUT_BEGINS = (
-    "bin/",
-    *("cffi/", "pycparser"),  # compilers of bindings; cryptography needs no more than _cffi_backend, and cffi's licence
-    *("google/api/", "google/cloud/", "google/gapic/", "google/logging/", "google/longrunning/", "google/type/"),
-    *("grpc/beta/", "grpc/framework/"),  # earlier interfaces, which grpc itself does not use
-)
-_LEFT_OUT_ENDS = (
-    *(".pyi", ".pyx", ".pxd", ".pxi", ".proto", ".cc", ".h", "/py.typed", "/sbom.json", ".cyclonedx.json"),
-    *("/RECORD", "/INSTALLER", "/REQUESTED", "/WHEEL", "/direct_url.json", "/uv_cache.json", "/top_level.txt"),
-    "/entry_points.txt",
-)
 # Beside the packs: what Python starts, what that needs for a first start, and what the header starts in the cache.
 SCRIPTS = ("__main__.py", "unpack.py", "boot.py")
 Entries = Sequence[tuple[str, bytes]]
@@ -39,6 +29,12 @@ class Target:
 
     machine: str
     minor: int
+
+    def __str__(self) -> str:
+        return f"{self.machine}-3.{self.minor}"
+
+
+ALL_TARGETS = tuple(Target(machine, minor) for machine in MACHINES for minor in MINORS)
 
 
 @dataclass(frozen=True)
@@ -58,13 +54,12 @@ class Contents:
 
 
 def read_tree(folder: Path, suffixes: tuple[str, ...] = ("",)) -> dict[str, bytes]:
-    """The files of a folder with these endings, by path within it, sorted; hidden and left-out ones not."""
+    """The files of a folder with these endings, by path within it, sorted; hidden ones and compiled code not."""
     found = {}
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder).as_posix()
         hidden = any(part.startswith(".") or part == "__pycache__" for part in path.relative_to(folder).parts)
-        left_out = inside.startswith(_LEFT_OUT_BEGINS) or inside.endswith(_LEFT_OUT_ENDS)
-        if path.is_file() and not hidden and not left_out and inside.endswith(suffixes):
+        if path.is_file() and not hidden and inside.endswith(suffixes):
             found[inside] = path.read_bytes()
     return found
 
@@ -72,7 +67,7 @@ def read_tree(folder: Path, suffixes: tuple[str, ...] = ("",)) -> dict[str, byte
 def split_trees(trees: dict[Target, dict[str, bytes]]) -> dict[str, Entries]:
     """What is the same for all targets as `common`, and the compiled modules of each machine under its name.
 
-    BuildError if another file differs between targets.
+    BuildError if another file differs between targets, or a module does not say which Python it is for.
     """
     common: dict[str, bytes] = {}
     machines: dict[str, dict[str, bytes]] = {}
@@ -80,6 +75,7 @@ def split_trees(trees: dict[Target, dict[str, bytes]]) -> dict[str, Entries]:
         compiled = machines.setdefault(target.machine, {})
         for path, data in trees[target].items():
             if path.endswith(".so"):
+                _require_tag(path)
                 compiled.setdefault(path, data)  # of stable-ABI modules, the oldest Python's serves all
             elif common.setdefault(path, data) != data:
                 raise BuildError(f"{path} differs between targets: leave it out or pack it by target")
@@ -89,7 +85,8 @@ def split_trees(trees: dict[Target, dict[str, bytes]]) -> dict[str, Entries]:
 
 
 def compress(entries: Entries, *, preset: int) -> bytes:
-    """A tar.xz of these files, the same wherever it is made by the same liblzma. Presets are xz's, 0 to 9."""
+    """A tar.xz of these files, the same wherever it is made by the same liblzma. `preset` as xz(1) has it, or-ed with
+    lzma.PRESET_EXTREME or not."""
     filters = [{"id": lzma.FILTER_LZMA2, "preset": preset}]
     return lzma.compress(_tar(entries), lzma.FORMAT_XZ, lzma.CHECK_CRC64, filters=filters)
 
@@ -118,6 +115,11 @@ def write_file(contents: Contents, output: Path) -> str:
     new.chmod(0o755)
     new.replace(output)
     return build
+
+
+def _require_tag(path: str) -> None:
+    if not path.endswith(".abi3.so") and ".cpython-3" not in path:
+        raise BuildError(f"{path} does not say which Python it is for")
 
 
 def _by_minor(compiled: dict[str, bytes]) -> Entries:

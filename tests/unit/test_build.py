@@ -1,47 +1,31 @@
-"""The built file: its form, and its first start, the only part of jobrun that must work before anything is installed.
-
-The code inside is a stand-in that says how it was started, so that a first start takes a tenth of a second.
-"""
+"""The built file: its form, and the starts of it that go well. Those that do not: test_first_start.py."""
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import stat
 import subprocess
 import sys
+import time
 import zipfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from builder import pack
 
-ROOT = Path(__file__).resolve().parents[2]
-MACHINE = os.uname().machine
-MINOR = sys.version_info[1]
-DEADLINE_S = 30.0
-STAND_IN = b"""
-def main(argv):
-    import json, sys
-    environ = open("/proc/self/environ", "rb").read().decode().split("\\0")[:-1]
-    print(json.dumps({"argv": argv, "environ": environ, "python": sys.version_info[1], "module": __file__}))
-    return 7
-"""
-Answer = dict[str, object]
-
-
-def contents(version: str = "1.2.3", minor: int = MINOR) -> pack.Contents:
-    """What goes into a small file for this machine."""
-    header = (ROOT / "packaging" / "header.sh").read_bytes()
-    scripts = {name: (ROOT / "packaging" / name).read_bytes() for name in pack.SCRIPTS}
-    libraries = {
-        "common": pack.compress([("library/text.txt", b"text")], preset=0),
-        MACHINE: pack.compress([("library/any.so", b"abi3"), (f"library/own.cpython-3{minor}-x.so", b"own")], preset=0),
-    }
-    code = {"jobrun/__init__.py": b"", "jobrun/cli/__init__.py": b"", "jobrun/cli/main.py": STAND_IN}
-    return pack.Contents(version, [pack.Target(MACHINE, minor)], header, scripts, libraries, code)
+from tests.stand_in import (
+    DEADLINE_S,
+    MACHINE,
+    MINOR,
+    answer,
+    bare_env,
+    cache,
+    contents,
+    entry,
+    other_pythons,
+    refusal,
+    tree,
+)
 
 
 @pytest.fixture
@@ -54,44 +38,16 @@ def file(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def env(tmp_path: Path) -> dict[str, str]:
-    """Nothing but what a start needs, with a cache of the test's own; this Python is the first on PATH."""
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    (programs / "python3").symlink_to(Path(sys.executable).resolve())
-    return {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(tmp_path / "home")}
-
-
-def start(*words: str | Path, env: Mapping[str, str], cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    """Run to the end, output as text."""
-    command = [str(word) for word in words]
-    return subprocess.run(command, env=env, cwd=cwd, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-
-
-def answer(*words: str | Path, env: Mapping[str, str], cwd: Path | None = None) -> Answer:
-    """What the stand-in said; fails if anything else was said, or it was not reached."""
-    done = start(*words, env=env, cwd=cwd)
-    assert (done.returncode, done.stderr) == (7, "")
-    said = json.loads(done.stdout)
-    assert isinstance(said, dict)
-    return said
-
-
-def refusal(*words: str | Path, env: Mapping[str, str]) -> str:
-    """The one line with which a start was refused."""
-    done = start(*words, env=env)
-    assert (done.returncode, done.stdout) == (125, "")
-    assert done.stderr.startswith("jobrun: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
-
-
-def cache(env: Mapping[str, str]) -> Path:
-    return Path(env["HOME"]) / ".cache" / "jobrun"
+    """What a start needs, and nothing else."""
+    return bare_env(tmp_path)
 
 
 @pytest.mark.parametrize("launcher", [[], ["sh"], [sys.executable], [sys.executable, "-I", "-S"]], ids=" ".join)
 def test_starts_first_and_again(launcher: list[str], file: Path, env: dict[str, str]) -> None:
-    """Whatever way somebody starts the file, it runs, and his arguments arrive as they were."""
+    """Whatever way somebody starts the file, it runs, and his arguments arrive as they were; without its run bit too,
+    which a download has not."""
+    if launcher:
+        file.chmod(0o644)
     for _ in ("cold", "warm"):
         said = answer(*launcher, file, "run", "a b", "", "*", env=env)
         assert said["argv"] == [str(file), "run", "a b", "", "*"]
@@ -110,12 +66,10 @@ def test_starts_by_link_by_path_and_from_its_folder(file: Path, env: dict[str, s
 def test_what_is_unpacked_is_for_its_owner_only(file: Path, env: dict[str, str]) -> None:
     """The header runs what lies in the cache, so nobody else may be able to put something there."""
     answer("sh", "-c", 'umask 0; exec "$0"', file, env=env)
-    (entry,) = [path for path in cache(env).iterdir() if path.is_dir()]
-    tree = entry / f"cp3{MINOR}-{MACHINE}"
-    assert {stat.S_IMODE(path.stat().st_mode) for path in (cache(env), entry, tree)} == {0o700}
-    assert [path for path in tree.rglob("*") if path.stat().st_mode & 0o077] == []
-    assert (tree / "library" / f"own.cpython-3{MINOR}-x.so").read_bytes() == b"own"
-    assert list((tree / "jobrun" / "cli" / "__pycache__").iterdir()), "not compiled: each start would compile anew"
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (cache(env), entry(env), tree(env))} == {0o700}
+    assert [path for path in tree(env).rglob("*") if path.stat().st_mode & 0o077] == []
+    assert (tree(env) / "library" / f"own.cpython-3{MINOR}-x.so").read_bytes() == b"own"
+    assert list((tree(env) / "jobrun" / "cli" / "__pycache__").iterdir()), "not compiled: each start would compile anew"
 
 
 def test_home_that_cannot_be_written(file: Path, env: dict[str, str], tmp_path: Path) -> None:
@@ -166,21 +120,15 @@ def test_other_build_for_other_python(tmp_path: Path, env: dict[str, str]) -> No
 
 def test_goes_on_with_another_python(tmp_path: Path, env: dict[str, str]) -> None:
     """Started by the wrong Python, it finds the right one on PATH by itself."""
-    other = _other_python()
+    fitting = {minor: path for (major, minor), path in other_pythons().items() if (major, minor) >= (3, 10)}
+    if not fitting:
+        pytest.skip("only one Python of 3.10 or newer is installed here")
+    minor, python = min(fitting.items())
     file = tmp_path / "jobrun"
-    pack.write_file(contents(minor=other[0]), file)
-    (tmp_path / "bin" / f"python3.{other[0]}").symlink_to(other[1])
+    pack.write_file(contents(minor=minor), file)
+    (tmp_path / "bin" / f"python3.{minor}").symlink_to(python)
     for _ in ("cold", "warm"):
-        assert answer(file, "x", env=env)["python"] == other[0]
-
-
-def _other_python() -> tuple[int, Path]:
-    installed = [*Path("/usr/bin").glob("python3.*"), *Path.home().glob(".pyenv/versions/*/bin/python3.*")]
-    for path in sorted(installed):
-        minor = path.name.partition(".")[2]
-        if minor.isdigit() and int(minor) >= 10 and int(minor) != MINOR:
-            return int(minor), path.resolve()
-    pytest.skip("only one Python of 3.10 or newer is installed here")
+        assert answer(file, "x", env=env)["python"] == minor
 
 
 def test_two_first_starts_at_once(file: Path, env: dict[str, str]) -> None:
@@ -193,19 +141,6 @@ def test_two_first_starts_at_once(file: Path, env: dict[str, str]) -> None:
     assert len([path for path in cache(env).iterdir() if path.name != ".lock"]) == 1
 
 
-@pytest.mark.parametrize("lost", ["boot.py", "python", f"cp3{MINOR}-{MACHINE}"])
-def test_repairs_what_is_gone(lost: str, file: Path, env: dict[str, str]) -> None:
-    """Somebody cleaned ~/.cache by age: the next start mends it."""
-    answer(file, env=env)
-    (entry,) = [path for path in cache(env).iterdir() if path.is_dir()]
-    if (entry / lost).is_dir():
-        shutil.rmtree(entry / lost)
-    else:
-        (entry / lost).unlink()
-    answer(file, env=env)
-    assert (entry / lost).exists()
-
-
 def test_python_that_was_removed(file: Path, env: dict[str, str]) -> None:
     """An upgrade of Python leaves no start slow for ever: the new one is recorded."""
     answer(file, env=env)
@@ -216,26 +151,40 @@ def test_python_that_was_removed(file: Path, env: dict[str, str]) -> None:
     assert record.read_text() == known
 
 
-def test_refuses_a_cache_that_others_write(file: Path, env: dict[str, str], tmp_path: Path) -> None:
-    """JOBRUN_CACHE in a folder that everybody may write would run everybody's code."""
-    (tmp_path / "open").mkdir()
-    (tmp_path / "open").chmod(0o777)
-    line = refusal(file, env={**env, "JOBRUN_CACHE": str(tmp_path / "open")})
-    assert f"{tmp_path}/open (others may write there)" in line
-    assert "not an absolute path" in refusal(file, env={**env, "JOBRUN_CACHE": "relative"})
+@pytest.mark.parametrize(
+    ("days_idle", "kept"), [([0.1, 1, 2, 3, 4], [0.1, 1, 2, 3]), ([1, 8], [1]), ([8], [])], ids=["many", "old", "one"]
+)
+def test_old_builds_go(days_idle: list[float], kept: list[float], file: Path, env: dict[str, str]) -> None:
+    """Upgrades do not fill the disk, and who goes back and forth between two versions does not unpack each time."""
+    names = {f"{number:032x}": days for number, days in enumerate(days_idle)}
+    for name, days in names.items():
+        old_entry(cache(env) / name, days)
+    answer(file, env=env)
+    assert [names[path.name] for path in sorted(cache(env).iterdir()) if path.name in names] == kept
 
 
-def test_old_builds_go_but_not_under_running_ones(file: Path, env: dict[str, str]) -> None:
-    """Upgrades do not fill the disk, and a server that still runs from an old build keeps its files."""
-    names = [f"{number:032x}" for number in range(7)]
-    for age, name in enumerate(reversed(names)):
-        (cache(env) / name).mkdir(parents=True, mode=0o700)
-        os.utime(cache(env) / name, (1_600_000_000 - age, 1_600_000_000 - age))
-    cache(env).chmod(0o700)
-    with subprocess.Popen(["/bin/sh", "-c", "read x", f"{cache(env)}/{names[0]}/boot.py"], stdin=subprocess.PIPE):
+def test_a_build_that_runs_does_not_go(file: Path, env: dict[str, str]) -> None:
+    """A server that still runs from an old build would find no module any more."""
+    old = old_entry(cache(env) / ("a" * 32), days=900)
+    with subprocess.Popen(["/bin/sh", "-c", "read x", f"{old}/boot.py"], stdin=subprocess.PIPE):
         answer(file, env=env)
-        left = {path.name for path in cache(env).iterdir() if path.name in names}
-    assert left == {names[0], *names[3:]}
+        assert old.is_dir()
+
+
+def old_entry(path: Path, days: float) -> Path:
+    """An entry of another build that was not started for so long."""
+    path.mkdir(parents=True, mode=0o700)
+    path.parent.chmod(0o700)
+    os.utime(path, (0, time.time() - days * 86400))
+    return path
+
+
+def test_a_start_notes_that_the_build_is_in_use(file: Path, env: dict[str, str]) -> None:
+    """Its entry would go while somebody starts it every day."""
+    answer(file, env=env)
+    os.utime(entry(env), (0, time.time() - 2 * 86400))
+    answer(file, env=env)
+    assert entry(env).stat().st_mtime > time.time() - 60
 
 
 def test_form(file: Path) -> None:
