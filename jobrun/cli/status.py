@@ -66,6 +66,7 @@ def _rows(job: wire.Job, *, private: bool) -> Iterator[tuple[str, str]]:
     yield "name", escape(job.spec.name)
     yield "state", state_word(job)
     yield "user", escape(f"{job.user} (as {job.unix_user})" if job.unix_user else job.user)
+    yield "token", escape(job.token_name)
     yield "command", command_text(job)
     yield "folder", escape(job.spec.cwd)
     yield "created", time_text(job.created_at)

@@ -137,6 +137,7 @@ class JobService:
             id=self._free_id(),
             user=caller.user,
             machine_token=caller.machine_token,
+            token_name=caller.machine_token_name,
             spec=spec,
             limits=limits,
             created_ns=time.time_ns(),

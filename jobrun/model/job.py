@@ -95,6 +95,8 @@ class Job:
     state: State
     machine_token: str = ""
     """The id of the machine token that started it; empty: a session did."""
+    token_name: str = ""
+    """The name that it had."""
     ahead: int = 0
     waits_for: str = ""
     """QUEUED: why it waits, one sentence."""

@@ -92,7 +92,10 @@ class JobStore:
         """Put a new job on record as it stands, QUEUED or STARTING. Answers its place in the order of creation."""
         spec = spec_text.encode(job.spec)
         asked = (request.id, request.hash) if request else (None, None)
-        owner, stands = (job.user, job.machine_token), (job.spec.name, job.unix_user, job.created_ns, int(job.state))
+        owner, stands = (
+            (job.user, job.machine_token, job.token_name),
+            (job.spec.name, job.unix_user, job.created_ns, int(job.state)),
+        )
         columns = (job.id, *owner, *stands, spec, spec_text.encode_limits(job.limits), *asked)
         return await self._writer.run(lambda db: _insert(db, columns))
 

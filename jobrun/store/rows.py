@@ -13,7 +13,7 @@ _USED = tuple(field.name for field in dataclasses.fields(Usage))
 """The last columns, in their order."""
 
 
-SPEC = 7
+SPEC = 8
 """Which column has the spec's text."""
 
 
@@ -27,12 +27,13 @@ class StoredJob:
 
 def job_of(row: tuple[Any, ...]) -> StoredJob:
     """From statements.JOB_COLUMNS. Of a job that is STARTING nobody knows here whether it runs already."""
-    seq, job_id, user, machine_token, unix_user, created_ns, state, spec, limits, *ended = row
+    seq, job_id, user, machine_token, token_name, unix_user, created_ns, state, spec, limits, *ended = row
     end, usage = _end_of(ended) if State(state) is State.FINISHED else (None, None)
     job = Job(
         id=job_id,
         user=user,
         machine_token=machine_token,
+        token_name=token_name,
         unix_user=unix_user,
         created_ns=created_ns,
         state=State(state),

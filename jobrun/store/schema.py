@@ -28,6 +28,7 @@ MIGRATIONS: Final[Steps] = (
             state INTEGER NOT NULL CHECK (state IN (1, 2, 4)),
             spec TEXT NOT NULL,
             machine_token TEXT NOT NULL,
+            token_name TEXT NOT NULL,
             limits TEXT NOT NULL,
             request_id TEXT,
             request_hash BLOB,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 JOB_COLUMNS: Final = (
-    "seq, id, user, machine_token, unix_user, created_ns, state, spec, limits,"
+    "seq, id, user, machine_token, token_name, unix_user, created_ns, state, spec, limits,"
     " reason, exit_code, signal, started_ns, finished_ns, detail, stopped_by,"
     " failed_step, failed_errno, failed_path, survivors,"
     " user_cpu_ns, system_cpu_ns, peak_memory_bytes, output_bytes, output_dropped_bytes, elapsed_ns"
@@ -16,8 +16,9 @@ REQUEST_KEY: Final = "SELECT value FROM meta WHERE key = 'request_key'"
 
 INSERT_JOB: Final = """
     INSERT INTO jobs
-        (id, user, machine_token, name, unix_user, created_ns, state, spec, limits, request_id, request_hash)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        (id, user, machine_token, token_name, name, unix_user, created_ns, state, spec, limits,
+         request_id, request_hash)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 # Compare and set: only a job that is still in the state that its caller saw.
 SET_STATE: Final = "UPDATE jobs SET state = ? WHERE id = ? AND state = ?"

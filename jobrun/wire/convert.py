@@ -95,6 +95,7 @@ def job_to_wire(job: Job, *, spec: bool = True) -> job_pb2.Job:
         created_at=timestamp(job.created_ns),
         effective_limits=limits_to_wire(job.limits),
         unix_user=job.unix_user,
+        token_name=job.token_name,
         isolation=job_pb2.ISOLATION_NONE,
         enforcements=[
             job_pb2.LimitEnforcement(kind=KIND[field], by=ENFORCED_BY[field])  # type: ignore[arg-type]  # its numbers

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from jobrun.wire.gen.jobrun.v1 import job_pb2
-from tests.attack.caller import UNAUTHENTICATED, until_refused
+from tests.attack.caller import UNAUTHENTICATED, refresh_grant, refused, until_refused
 from tests.attack.victim import PASSWORD, SHORT, Victim, victim
 
 
@@ -84,6 +84,8 @@ def test_forward_by_a_year(server: Victim, clock: Clock) -> None:
     clock.set("+365d")
     wire = server.wire()
     assert wire.stranger(ann.token).code == UNAUTHENTICATED
+    told = refused(wire.auth.IssueToken, refresh_grant(issued.session_id, "first", "second"))
+    assert (told.code, told.reason) == (UNAUTHENTICATED, "REFRESH_FAILED"), told
     fresh = server.login("ann")
     assert fresh.job(job).WhichOneof("state") == "running"
     assert fresh.job(job).usage.elapsed.seconds < 600

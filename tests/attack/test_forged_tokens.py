@@ -90,7 +90,7 @@ BENT: dict[str, Callable[[Forger], str]] = {
     "made in a minute": lambda f: f.with_claims(iat=in_a_minute()),
     "no exp": lambda f: f.with_claims("exp"),
     "exp of text": lambda f: f.with_claims(exp=str(f.claims["exp"])),
-    "exp with a fraction": lambda f: f.with_claims(exp=f.claims["exp"] + 0.5),
+    "exp with a fraction": lambda f: f.with_claims(exp=f.claims["exp"] - 10.5),
     "exp of true": lambda f: f.with_claims(exp=True),
     "exp of 10^30": lambda f: f.with_claims(exp=10**30),
     "exp of infinity": lambda f: f.with_claims(exp=float("inf")),

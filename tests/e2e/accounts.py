@@ -55,6 +55,10 @@ class Account(Home):
         """Where the session is kept."""
         return self.config / "sessions" / self.server_address
 
+    def session(self) -> dict[str, str]:
+        """What the session file holds, by name."""
+        return dict(line.split(" ", 1) for line in self.session_file.read_text().splitlines())
+
     def forget_age(self) -> None:
         """The client does not know any more how old its access token is, as after a reboot: it must refresh."""
         lines = self.session_file.read_text().splitlines()

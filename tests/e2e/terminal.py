@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import pty
 import re
 import select
 import subprocess
-import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -23,14 +21,12 @@ class Terminal:
         self._ours, theirs = pty.openpty()
         self.seen = b""
         self._popen = subprocess.Popen(
-            [argument(word) for word in argv],
+            ["setsid", "--ctty", *(argument(word) for word in argv)],
             env={**env, b"TERM": b"dumb"},
             cwd=cwd,
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,
-            start_new_session=True,
-            preexec_fn=_take_terminal,
         )
         os.close(theirs)
 
@@ -74,8 +70,3 @@ class Terminal:
             return False
         self.seen += data
         return bool(data) or not ready
-
-
-def _take_terminal() -> None:
-    """In the child: stdin becomes the controlling terminal of its session (tty_ioctl(4))."""
-    fcntl.ioctl(0, termios.TIOCSCTTY, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import pytest
 
 from tests.e2e.accounts import Accounts, accounts_of
 from tests.e2e.client import Client
+from tests.e2e.folder_watch import FolderWatch
 from tests.e2e.tls_server import tls_server
 
 SHORTEST = "[login]\naccess_token_lifetime = 1s\n"
@@ -84,14 +86,31 @@ def test_a_client_killed_while_it_refreshes(short_lived: Accounts) -> None:
     sys.stderr.write(f"seed {seed}\n")
     chance = random.Random(seed)
     accounts = [short_lived.add() for _ in range(3)]
-    for _ in range(6):
-        for account in accounts:
-            account.forget_age()
-        clients = [account.client("list") for account in accounts for _ in range(2)]
-        for client in clients:
-            client.kill_after(chance.uniform(0.01, 0.12))
+    caught = 0
+    for account in accounts * 6:
+        account.forget_age()
+        with contextlib.closing(FolderWatch(account.session_file.parent)) as watch:
+            client = account.client("list")
+            watch.wait()  # its next refresh token is on disk, the current one on its way
+            client.kill_after(chance.uniform(0, 0.06))
+        caught += account.session()["next_refresh_token"] != ""
+    assert caught, "no client was killed between write and answer"
     for account in accounts:
         account.jobrun("list").passed()
+    assert short_lived.audit(action="refresh_reuse") == []
+
+
+def test_an_answer_that_was_lost_is_asked_for_again(short_lived: Accounts) -> None:
+    """Who lost the network in the wrong moment would be taken for a thief."""
+    account = short_lived.add()
+    text = account.session_file.read_text()
+    under_way = text.replace("\nnext_refresh_token \n", f"\nnext_refresh_token {'N' * 43}\n")
+    assert under_way != text
+    for _ in range(3):
+        account.session_file.write_text(under_way)  # as a client left it that was killed before it had the answer
+        account.forget_age()
+        account.jobrun("list").passed()
+        assert account.session()["refresh_token"] == "N" * 43
     assert short_lived.audit(action="refresh_reuse") == []
 
 

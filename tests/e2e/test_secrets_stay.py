@@ -38,11 +38,6 @@ class Witness(Account):
         self.heard.append(result.stdout + result.stderr)
         return result
 
-    def session(self) -> dict[str, str]:
-        """What its session file holds."""
-        text = self.session_file.read_text()
-        return dict(line.split(" ", 1) for line in text.splitlines())
-
 
 class Story:
     """What happened, and the secrets of it by name."""

@@ -200,7 +200,7 @@ def test_data_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 def test_the_tables_hold_the_lifecycle(tmp_path: Path) -> None:
     """A fault of ours would put a finished job without an end on record."""
     db = open_for_writing(tmp_path / "jobs.db")
-    columns = ("a", "u", "", "", "", 1)
+    columns = ("a", "u", "", "", "", "", 1)
     for state in (State.RUNNING, State.FINISHED, 0):
         with pytest.raises(sqlite3.IntegrityError, match="CHECK"):
             db.execute(statements.INSERT_JOB, (*columns, int(state), "", "", None, None))
