@@ -17,23 +17,22 @@ from jobrun.auth.access_tokens import AccessTokens, open_key
 from jobrun.auth.audit import Audit
 from jobrun.auth.clock import Clocks, IssuerClock
 from jobrun.auth.gate import LoginGate
-from jobrun.auth.kept import KeptWork
 from jobrun.auth.login import FIRST_ADMIN, Desk, Logins
 from jobrun.auth.machine_tokens import LastUsed, MachineTokenDoor, MachineTokens
 from jobrun.auth.sessions import Lifetimes, Sessions
 from jobrun.auth.throttle import Throttle
 from jobrun.auth.users import Users
+from jobrun.files.data_folder import DataFolder
 from jobrun.files.private_files import write_private
 from jobrun.model.errors import StorageFull, StoreError
+from jobrun.store.kept_tasks import KeptTasks
 from jobrun.store.users import UserStore
+from jobrun.store.users_writes import FIRST_PASSWORD
 
-USERS: Final = "users.db"
 KEY: Final = "access-token-key.pem"
 PASSWORD: Final = "admin-password"
 AUDIT: Final = "audit.jsonl"
 
-FIRST_PASSWORD: Final = "first_password_of"
-"""Key in meta: whose password lies in the file, until it is changed."""
 KEEP_UP_S: Final = 60.0
 """What has expired goes from memory and disk, and the time is put on record, so often."""
 
@@ -48,7 +47,6 @@ class Auth:
     gate: LoginGate
     audit: Audit
     clock: IssuerClock
-    server_id: str
     first_start: bool
     """This start made the users: the admin's password lies in `password_file`."""
     password_file: Path
@@ -110,7 +108,7 @@ async def open_auth(
     async with contextlib.AsyncExitStack() as stack:
         audit = Audit(data / AUDIT, clocks)
         stack.callback(audit.close)
-        store = UserStore(data / USERS, loop)
+        store = UserStore(DataFolder(data).users, loop)
         stack.push_async_callback(store.close)
         first_start = "server_id" not in store.meta
         if first_start:
@@ -143,14 +141,14 @@ def _put_together(
     *,
     first_start: bool,
 ) -> Auth:
-    facts = read_facts(store.meta, data / USERS)
+    facts = read_facts(store.meta, DataFolder(data).users)
     clock, used = IssuerClock(facts.latest_ns, clocks), LastUsed()
     tokens = AccessTokens(key, facts.server_id, clock, lifetimes.access_token_s)
     desk = Desk(
         store=store,
         passwords=passwords.Passwords(facts.cost),
         audit=audit,
-        kept=KeptWork(),
+        kept=KeptTasks(),
         password_file=data / PASSWORD,
     )
     return Auth(
@@ -160,7 +158,6 @@ def _put_together(
         gate=LoginGate(store.people, tokens, MachineTokenDoor(store.people, clock, used), clock, audit),
         audit=audit,
         clock=clock,
-        server_id=facts.server_id,
         first_start=first_start,
         password_file=data / PASSWORD,
         store=store,

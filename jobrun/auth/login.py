@@ -9,13 +9,13 @@ from typing import Final
 
 from jobrun.auth import scopes as scope_words
 from jobrun.auth.audit import Audit
-from jobrun.auth.kept import KeptWork
 from jobrun.auth.passwords import Passwords, checked, normalised
 from jobrun.auth.sessions import Issued, RefreshReused, Sessions, login_failed, refresh_failed, sha256_in
 from jobrun.auth.throttle import Throttle
 from jobrun.model.caller import ROLE_SCOPES, Caller, Scope
 from jobrun.model.errors import InvalidRequest, JobrunError, LoginFailed, LoginThrottled, RefreshFailed, ScopeMissing
 from jobrun.model.user import is_user_name, scope_text
+from jobrun.store.kept_tasks import KeptTasks
 from jobrun.store.users import UserStore
 from jobrun.store.users_rows import Account
 
@@ -34,7 +34,7 @@ class Desk:
     store: UserStore
     passwords: Passwords
     audit: Audit
-    kept: KeptWork
+    kept: KeptTasks
     password_file: Path
     """The first admin's password, until it is changed."""
 

@@ -6,10 +6,11 @@ import time
 from pathlib import Path
 
 from jobrun.auth.audit import Audit
-from jobrun.auth.auth import AUDIT, PASSWORD, USERS, read_facts
+from jobrun.auth.auth import AUDIT, PASSWORD, read_facts
 from jobrun.auth.clock import Clocks
 from jobrun.auth.login import FIRST_ADMIN
 from jobrun.auth.passwords import checked, hashed
+from jobrun.files.data_folder import DataFolder
 from jobrun.model.errors import StoreError
 from jobrun.model.user import MachineToken
 from jobrun.store.users import accounts_alone, set_password_alone, users_meta
@@ -19,7 +20,7 @@ def set_password_offline(data: Path, user: str, password: str) -> None:
     """Gives a user another password and ends all his sessions, on disk; a server that runs must be told to reload.
 
     Raises UserNotFound, InvalidRequest (new_password), StoreError, StorageFull, OSError."""
-    path = data / USERS
+    path = DataFolder(data).users
     if not path.exists():
         raise StoreError(f"{data} has no users: start a server there with login first, or name another folder")
     new = checked("new_password", password)
@@ -43,7 +44,7 @@ def note_certificate(data: Path, fingerprint: str) -> None:
 
 def machine_tokens_offline(data: Path) -> list[MachineToken]:
     """Those of all users that hold, by user and name. Raises StoreError, StorageFull."""
-    path = data / USERS
+    path = DataFolder(data).users
     now_ns = max(time.time_ns(), read_facts(users_meta(path), path).latest_ns)
     stored = [one for account in accounts_alone(path) for one in account.tokens.values()]
     held = [one.token for one in stored if not one.ended and one.token.expires_ns > now_ns]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 import unicodedata
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from typing import Final, TypeVar
 import bcrypt
 
 from jobrun.model.errors import InvalidRequest, LoginThrottled
+from jobrun.model.letters import random_letters
 
 T = TypeVar("T")
 
@@ -29,7 +29,6 @@ STRANGERS: Final = 8
 """Logins that may wait for the thread, a second or two of work; more are refused at once."""
 KNOWN: Final = 16
 """The same for who is logged in: a flood of logins leaves room for an admin."""
-_LETTERS: Final = "23456789abcdefghjkmnpqrstvwxyz"
 
 
 def normalised(password: str) -> bytes:
@@ -69,7 +68,7 @@ def measured_cost() -> int:
 
 def readable_password() -> str:
     """A random one that is typed without mistakes: 98 bits."""
-    return "-".join("".join(secrets.choice(_LETTERS) for _ in range(5)) for _ in range(4))
+    return "-".join(random_letters(5) for _ in range(4))
 
 
 class Passwords:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import hmac
-import secrets
 
 from jobrun.auth.access_tokens import AccessTokens
 from jobrun.auth.clock import IssuerClock
 from jobrun.model.caller import ROLE_SCOPES, Scope
 from jobrun.model.errors import InvalidRequest, LoginFailed, RefreshFailed
+from jobrun.model.letters import random_letters
 from jobrun.store.users import UserStore
 from jobrun.store.users_rows import Account, Session
 from jobrun.store.users_writes import NewSession, Rotation, Turn
-
-_LETTERS = "23456789abcdefghjkmnpqrstvwxyz"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +47,7 @@ class RefreshReused(Exception):
 
 def random_id(length: int) -> str:
     """Easy to read, and no secret."""
-    return "".join(secrets.choice(_LETTERS) for _ in range(length))
+    return random_letters(length)
 
 
 def sha256_in(field: str, data: bytes) -> bytes:

@@ -55,6 +55,7 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     """All that the daemon needs to know. Makes the data folder. Raises Refusal."""
     from pathlib import Path
 
+    from jobrun.files.data_folder import DataFolder
     from jobrun.version import BUILD, VERSION
 
     private, insecure = parsed.flag("--private"), parsed.flag("--insecure")
@@ -65,7 +66,7 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     place = private_place(environment, private_build(VERSION, BUILD)) if private and not told else None
     named = parsed.filled("--data") or (place.data if place else server_data(environment))
     data = make_private_folder(os.path.abspath(named))
-    if insecure and os.path.lexists(os.path.join(data, "users.db")):
+    if insecure and os.path.lexists(DataFolder(Path(data)).users):
         raise Refusal(f"server: --insecure: {data} belongs to a server with login: name another folder by --data")
     socket = parsed.text("--socket") or (place.socket if place else None)
     slots = parsed.number("--slots") or config.slots

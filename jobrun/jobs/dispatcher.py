@@ -17,7 +17,6 @@ from collections.abc import Callable
 from jobrun.files.workdir import WorkFolders
 from jobrun.jobs.cpus import Cpus
 from jobrun.jobs.job_order import order_for
-from jobrun.jobs.kept_tasks import KeptTasks
 from jobrun.jobs.live import LiveJob, Phase
 from jobrun.jobs.local_engine import LocalEngine
 from jobrun.jobs.orders import StopOrder, Verdict
@@ -27,6 +26,7 @@ from jobrun.model.errors import JobDamaged, JobrunError, StorageFull, StoreError
 from jobrun.model.job import End, Secrets, Usage
 from jobrun.model.lifecycle import EndReason, State
 from jobrun.store.jobs import JobStore, Request
+from jobrun.store.kept_tasks import KeptTasks
 
 IN_FLIGHT = 32
 """Dispatched and not claimed by a supervisor yet: so many messages surely fit into the spawner's socket."""

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-import secrets
-from typing import Final
 
-ALPHABET: Final = "23456789abcdefghjkmnpqrstvwxyz"
-"""No 0 o, 1 i l, u: what is easily misread, and most words that one would not like to read aloud."""
+from jobrun.model.letters import LETTERS, random_letters
+
 LENGTH = 8
 """Of 30 to the 8th, 656 thousand million: an id is not likely to come twice, and is no secret."""
 
-_ID = re.compile(f"[{ALPHABET}]{{{LENGTH}}}")
+_ID = re.compile(f"[{LETTERS}]{{{LENGTH}}}")
 
 
 def new_id() -> str:
     """A random one; that it is free is checked where it is put on record."""
-    return "".join(secrets.choice(ALPHABET) for _ in range(LENGTH))
+    return random_letters(LENGTH)
 
 
 def is_id(text: str) -> bool:

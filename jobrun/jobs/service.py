@@ -12,7 +12,6 @@ from jobrun.jobs import request_hash, spec_checks
 from jobrun.jobs.ceilings import limits_that_hold
 from jobrun.jobs.dispatcher import SWEEP_S, Dispatcher, Tools
 from jobrun.jobs.ids import is_id, new_id
-from jobrun.jobs.kept_tasks import KeptTasks
 from jobrun.jobs.live import LiveJob, Phase
 from jobrun.jobs.recovery import recover
 from jobrun.jobs.views import Views
@@ -33,6 +32,7 @@ from jobrun.model.job import Job, JobSpec, Secrets
 from jobrun.model.job_filter import JobFilter
 from jobrun.model.lifecycle import State
 from jobrun.store.jobs import Request
+from jobrun.store.kept_tasks import KeptTasks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,11 +238,10 @@ class JobService:
             if job.phase is not Phase.TOLD:
                 raise JobNotFinished(f"job {job_id} has not finished: stop it first")
             self._engine.remove(job_id)  # its end is not on record for want of room: here is some
-            await asyncio.shield(self._tasks.keep(self._jobs.record(job)))
+            await self._tasks.run(self._jobs.record(job))
         else:
             _check_touches(caller, job)
-        removing = self._tasks.keep(self.forget(job_id))
-        if not await asyncio.shield(removing):
+        if not await self._tasks.run(self.forget(job_id)):
             raise JobNotFound
 
     async def forget(self, job_id: str) -> bool:

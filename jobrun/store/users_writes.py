@@ -14,6 +14,8 @@ from jobrun.model.errors import LastAdmin, MachineTokenExists, TooMany, UserExis
 from jobrun.model.user import MachineToken, scope_text
 from jobrun.store.users_rows import ceilings_text
 
+FIRST_PASSWORD: Final = "first_password_of"
+"""Key in meta: whose first password lies in a file, until it is changed."""
 MOST_USERS: Final = 1000
 """All are in memory, and in one answer."""
 MOST_SESSIONS: Final = 100
@@ -272,7 +274,7 @@ def _forget_old_tokens(db: sqlite3.Connection, user: str) -> None:
 
 def _put_password(db: sqlite3.Connection, name: str, password_hash: bytes) -> None:
     db.execute("UPDATE users SET password_hash = ? WHERE name = ?", (password_hash, name))
-    db.execute("DELETE FROM meta WHERE key = 'first_password_of' AND value = ?", (name,))
+    db.execute("DELETE FROM meta WHERE key = ? AND value = ?", (FIRST_PASSWORD, name))
 
 
 def _must_exist(db: sqlite3.Connection, name: str) -> None:

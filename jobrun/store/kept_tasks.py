@@ -27,6 +27,10 @@ class KeptTasks:
         task.add_done_callback(self._done)
         return task
 
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` answers or raises; it goes on if this is cancelled."""
+        return await asyncio.shield(self.keep(work))
+
     async def finish(self) -> None:
         """Until all have ended, those that they begin too."""
         while self._tasks:
