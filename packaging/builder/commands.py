@@ -23,6 +23,9 @@ usage: python3 build.py COMMAND
                            the file for all targets, its bill of materials and SHA256SUMS; --check: again elsewhere,
                            to see that the same bytes come out
   build --this-machine [--output FILE] [--version X.Y.Z]
+  image [--output FILE] [--stand-in]
+                           the image of the Dockerfile, by docker or podman, if its tests pass; --stand-in: on a base
+                           of Debian's, for trying it where none can be pulled
   bench [ARGS]             figures beside those of other programs
   lock                     resolve packaging/*.in anew; takes the newest releases
 """
@@ -36,6 +39,7 @@ def main(argv: Sequence[str]) -> int:
         "check": check,
         "proto": proto,
         "build": build,
+        "image": image,
         "bench": bench,
         "lock": lock,
     }
@@ -122,6 +126,21 @@ def _build_options(words: list[str]) -> argparse.Namespace:
     if options.check and options.this_machine:
         parser.error("--check is for the file that is the same everywhere, which one of --this-machine is not")
     return options
+
+
+def image(words: list[str]) -> int:
+    """Build the image, and test it."""
+    import argparse
+    from pathlib import Path
+
+    from builder import image
+
+    parser = argparse.ArgumentParser(prog="build.py image")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="save it there, for docker load")
+    parser.add_argument("--stand-in", action="store_true", help="on a base made by debootstrap")
+    options = parser.parse_args(words)
+    image.build(options.output, stand_in=options.stand_in)
+    return 0
 
 
 def bench(words: list[str]) -> NoReturn:
