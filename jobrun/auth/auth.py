@@ -16,9 +16,12 @@ from jobrun.auth import passwords
 from jobrun.auth.access_tokens import AccessTokens, open_key
 from jobrun.auth.audit import Audit
 from jobrun.auth.clock import Clocks, IssuerClock
-from jobrun.auth.gate import LoginGate
-from jobrun.auth.login import FIRST_ADMIN, Desk, Logins
-from jobrun.auth.machine_tokens import LastUsed, MachineTokenDoor, MachineTokens
+from jobrun.auth.desk import FIRST_ADMIN, Desk
+from jobrun.auth.last_used import LastUsed
+from jobrun.auth.login import Logins
+from jobrun.auth.login_gate import LoginGate
+from jobrun.auth.machine_door import MachineTokenDoor
+from jobrun.auth.machine_tokens import MachineTokens
 from jobrun.auth.sessions import Lifetimes, Sessions
 from jobrun.auth.throttle import Throttle
 from jobrun.auth.users import Users

@@ -18,12 +18,12 @@ from jobrun.store.users_writes import NewSession, Rotation, Turn
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Lifetimes:
-    """How long things last, in whole seconds."""
+    """How long things last, in whole seconds; `config.server_settings` has what they are where nobody says."""
 
-    access_token_s: int = 600
-    session_idle_s: int = 14 * 86_400
+    access_token_s: int
+    session_idle_s: int
     """From the last refresh."""
-    session_s: int = 90 * 86_400
+    session_s: int
     """From the login."""
 
 
