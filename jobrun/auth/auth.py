@@ -68,7 +68,7 @@ class Auth:
 
     async def keep_up(self) -> None:
         """Once. On a full disk it is left for the next time. Raises StoreError."""
-        self.audit.sum_up()
+        self.audit.keep_up()
         used = self.used.take()
         try:
             await self.store.sweep(self.clock.now_ns(), used)

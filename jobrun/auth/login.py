@@ -78,7 +78,7 @@ class Logins:
             account = None
         password_hash = None if account is None else account.password_hash
         if not await self._desk.passwords.fits(password, password_hash) or account is None:
-            self._desk.audit.note(who, address, action, "", LoginFailed.reason)
+            self._desk.audit.note_often(who, address, action, "", LoginFailed.reason)
             raise login_failed()
         self._throttle.was_right(counted, address)
         return account
