@@ -155,7 +155,9 @@ def _put_together(
         password_file=data / PASSWORD,
     )
     return Auth(
-        logins=Logins(desk, Sessions(store, tokens, clock, lifetimes), Throttle(clocks.steady_ns)),
+        logins=Logins(
+            desk, Sessions(store, tokens, clock, lifetimes), Throttle(clocks.steady_ns, lifetimes.access_token_s)
+        ),
         users=Users(desk, clock),
         machine_tokens=MachineTokens(desk, clock, used),
         gate=LoginGate(store.people, tokens, MachineTokenDoor(store.people, clock, used), clock, audit),

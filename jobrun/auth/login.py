@@ -104,17 +104,21 @@ class Logins:
     async def _go_on(self, session_id: str, refresh_token: str, following: bytes, address: str) -> Issued:
         session = self._desk.store.people.sessions.get(session_id)
         who, target = (session.user, session.id) if session else ("", "")
+        proven = self._sessions.knows(session_id, refresh_token)
         try:
+            if proven:
+                self._throttle.check_refresh(session_id)
+            else:
+                self._throttle.check_wrong_refresh(address)
             issued = await self._sessions.go_on(session_id, refresh_token, following)
         except RefreshReused:
             self._desk.audit.note(who, address, "refresh_reuse", target, RefreshFailed.reason)
             raise refresh_failed() from None
         except JobrunError as error:
             self._desk.audit.note_often(who, address, "refresh", target, error.reason)
-            if isinstance(error, RefreshFailed):
-                self._throttle.refresh_failed(address)
             raise
-        self._desk.audit.note(who, address, "refresh", target)
+        if not issued.repeated:
+            self._desk.audit.note(who, address, "refresh", target)
         return issued
 
     async def _revoke(self, caller: Caller, *, all_sessions: bool) -> None:
