@@ -49,6 +49,8 @@ class LoginGate:
         address, caller = address_of(peer), None
         try:
             caller = self._who(_token(metadata), address)
+            if caller.machine_token:
+                self._machines.check_holds(caller.machine_token)
             _check(need, caller)
         except JobrunError as error:
             self._audit.note_often(caller or "", address, "call", method.rpartition(".")[2][:MOST_TARGET], error.reason)
@@ -62,12 +64,10 @@ class LoginGate:
         return (caller.expires_ns - self._clock.now_ns()) / 10**9
 
     def _who(self, token: str, address: str) -> Caller:
+        """Who has this token. By a machine token also who is not let in any more: he goes on record with it."""
         if self._machines.knows(token):
             stored = self._machines.recognise(token)
-            account = self._people.accounts[stored.token.user]
-            if account.disabled:
-                raise SessionEnded("the user of this token is disabled: ask an admin")
-            return _by_machine_token(account, stored.token, address)
+            return _by_machine_token(self._people.accounts[stored.token.user], stored.token, address)
         claims = self._tokens.verify(token)
         session = self._people.sessions.get(claims.session)
         if session is None or session.user != claims.user or session.expires_ns <= self._clock.now_ns():

@@ -28,16 +28,22 @@ class MachineTokenDoor:
         return text.startswith(PREFIX)
 
     def recognise(self, text: str) -> StoredToken:
-        """Whose came. Raises TokenInvalid, TokenExpired, SessionEnded."""
+        """Which came, whether it lets anybody in or not. Raises TokenInvalid."""
         token_id, _, secret = text.removeprefix(PREFIX).partition(".")
         found = self._people.tokens.get(token_id)
         given = hashlib.sha256(secret.encode(errors="replace")).digest()
         if found is None or not hmac.compare_digest(given, found.secret):
             raise invalid()
-        now_ns = self._clock.now_ns()
+        return found
+
+    def check_holds(self, token_id: str) -> None:
+        """That one which was just recognised lets its user in; it counts as used then. Raises TokenExpired,
+        SessionEnded."""
+        found, now_ns = self._people.tokens[token_id], self._clock.now_ns()
         if now_ns >= found.token.expires_ns:
             raise TokenExpired("the token has expired: make another by jobrun token create")
         if found.ended:
             raise SessionEnded("the token was revoked: make another by jobrun token create")
+        if self._people.accounts[found.token.user].disabled:
+            raise SessionEnded("the user of this token is disabled: ask an admin")
         self._used.note(found.token, now_ns)
-        return found
