@@ -91,6 +91,24 @@ def test_a_machine_token_is_shown_once(office: LoginServer) -> None:
     assert user.tokens.RevokeMachineToken(revoke, timeout=WITHIN_S).token.id == made.token.id
 
 
+def test_a_list_of_tokens_has_pages(office: LoginServer) -> None:
+    """A thousand users' tokens do not fit into a message: an admin would be told RESOURCE_EXHAUSTED, and no token."""
+    user = office.hire("many", "user")
+    for number in range(5):
+        user.tokens.CreateMachineToken(token_service_pb2.CreateMachineTokenRequest(name=f"t{number}"), timeout=WITHIN_S)
+    names, request = list[str](), token_service_pb2.ListMachineTokensRequest(page_size=2)
+    while not names or request.page_token:
+        page = user.tokens.ListMachineTokens(request, timeout=WITHIN_S)
+        assert len(page.tokens) <= 2
+        names += [token.name for token in page.tokens]
+        request.page_token = page.next_page_token
+    assert names == ["t4", "t3", "t2", "t1", "t0"]
+    request.page_token = user.tokens.ListMachineTokens(request, timeout=WITHIN_S).next_page_token
+    other = token_service_pb2.ListMachineTokensRequest(all_users=True, page_token=request.page_token)
+    assert refused(user.tokens.ListMachineTokens, other).reason == "INVALID_REQUEST"
+    assert refused(office.admin.tokens.ListMachineTokens, request).reason == "INVALID_REQUEST"
+
+
 def test_what_was_done_is_on_record(office: LoginServer) -> None:
     """Nobody could tell afterwards who ran something, who removed it, and who tried to."""
     user = office.hire("doer", "user")
