@@ -23,6 +23,8 @@ usage: python3 build.py COMMAND
                            the file for all targets, its bill of materials and SHA256SUMS; --check: again elsewhere,
                            to see that the same bytes come out
   build --this-machine [--output FILE] [--version X.Y.Z]
+  portability [WORD...]    a table of what the file for all targets does on each that can be had here; WORD: part of
+                           a target's name
   bench [ARGS]             figures beside those of other programs
   lock                     resolve packaging/*.in anew; takes the newest releases
 """
@@ -36,6 +38,7 @@ def main(argv: Sequence[str]) -> int:
         "check": check,
         "proto": proto,
         "build": build,
+        "portability": portability,
         "bench": bench,
         "lock": lock,
     }
@@ -130,6 +133,16 @@ def _build_options(words: list[str]) -> argparse.Namespace:
     if options.check and options.this_machine:
         parser.error("--check is for the file that is the same everywhere, which one of --this-machine is not")
     return options
+
+
+def portability(words: list[str]) -> int:
+    """Write the file for all targets, and the table of what it does where."""
+    from builder import portability
+    from builder.freshness import DIST
+
+    build([])
+    portability.table(DIST, words)
+    return 0
 
 
 def bench(words: list[str]) -> NoReturn:
