@@ -50,7 +50,7 @@ def test_the_unit_starts_this_server(home: Home) -> None:
     shutil.copy(BUILT, program)
     config = home.work / f"{ODD}.ini"
     config.write_text("[server]\nslots = 2\n")
-    words = ["--data", home.work / ODD, "--listen", "[::1]:50443", "--config", config.name]
+    words: list[str | Path] = ["--data", home.work / ODD, "--listen", "[::1]:50443", "--config", config.name]
     printed = home.command(str(program), "server", "unit", *words).finish().passed()
     unit = loaded(printed.out, home.work)
     started = ["server", "--data", str(home.work / ODD), "--listen", "[::1]:50443", "--config", str(config)]
