@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jobrun.cli.command import Command
 from jobrun.cli.options import Option, Parsed
 from jobrun.cli.server_owner import CONFIG, DATA, OWNERS_COMMANDS, read_config
+from jobrun.cli.server_unit import SERVER_UNIT
 from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal
@@ -25,7 +26,7 @@ IDLE_S = 90.0
 """After this long without job and client a private server ends (CONTRACT 1: a minute or more)."""
 SLOTS_PER_CPU = 4
 """CONTRACT 3, queue."""
-LATER = ("backup", "reindex", "unit")
+LATER = ("backup", "reindex")
 """Words behind `server` that the contract has."""
 LEVELS = ("strong", "medium", "partial", "none")
 
@@ -164,6 +165,6 @@ COMMANDS = (
         ),
         run=server,
         example="jobrun server --listen 0.0.0.0:50443",
-        below=OWNERS_COMMANDS,
+        below=(*OWNERS_COMMANDS, SERVER_UNIT),
     ),
 )
