@@ -95,7 +95,9 @@ end
 function __jobrun_jobs
     set -l words (commandline -opc)
     set -l server
-    set -l at (contains -i -- --server $words); and set server --server "$words[(math $at + 1)]"
+    if set -l at (contains -i -- --server $words); and set -q words[(math $at + 1)]
+        set server --server $words[(math $at + 1)]
+    end
     set -a server (string match -- '--server=*' $words)
     contains -- --local $words; and set server --local
     set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
