@@ -3,6 +3,7 @@ incidents, and the call is counted."""
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,13 +18,19 @@ from jobrun.api.calls import Call, Calls
 from jobrun.api.current import set_current_caller
 from jobrun.api.status import DETAILS_KEY, Refusal, internal, refusal_of
 from jobrun.api.turns import to_its_end
-from jobrun.auth.addresses import address_of
+from jobrun.auth.addresses import address_of, network_of
 from jobrun.auth.gate import Gate
 from jobrun.model.errors import InvalidRequest, JobrunError, StoreError
 from jobrun.wire.understood import check_understood
 
 LASTING = frozenset({"/jobrun.v1.JobService/Stop"})
 """Calls with one answer that wait for a job. Those with a stream of answers all do."""
+
+REQUEST_S = 60.0
+"""From a call's beginning until its request is here: the longest, 4 MiB, over a line of 0.6 Mbit/s."""
+STRANGERS_REQUEST_S = 5.0
+"""The same where no token came: a login has a few hundred bytes, and is sent with the call. Whoever holds it back holds
+one of the calls of his address."""
 
 OURS = "/jobrun."
 """Methods whose requests must be understood whole; others' may have what came later."""
@@ -102,8 +109,11 @@ class Interceptor(grpc.aio.ServerInterceptor):
         if caller is not None:
             set_current_caller(caller)
             left = self._gate.seconds_left(caller)
-        with self._calls.one(caller, address_of(peer) if caller is None else caller.address, left) as call:
-            request = _requests(method, context) if method.takes_stream else await _request(method, context)
+        with self._calls.one(caller or f"{method.name} at {network_of(address_of(peer))}", left) as call:
+            if method.takes_stream:
+                request = _requests(method, context)
+            else:
+                request = await _request(method, context, call, STRANGERS_REQUEST_S if caller is None else REQUEST_S)
             return await _behave(method, request, context, call)
 
 
@@ -131,12 +141,20 @@ async def _behave(method: Method, request: Any, context: Context, call: Call) ->
     return None
 
 
-async def _request(method: Method, context: Context) -> Any:
-    """The one request. Its caller may take his time for it; his session may end meanwhile, and the call with it."""
-    data: Any = await context.read()
+async def _request(method: Method, context: Context, call: Call, within_s: float) -> Any:
+    """The one request. Meanwhile its caller's session may end, and the call with it."""
+    late = asyncio.get_running_loop().call_later(within_s, _cut_late, call, within_s)
+    try:
+        data: Any = await context.read()
+    finally:
+        late.cancel()
     if data is grpc.aio.EOF:
         raise InvalidRequest("request", "there is none")
     return _parsed(method, data)
+
+
+def _cut_late(call: Call, within_s: float) -> None:
+    call.cut(InvalidRequest("request", f"did not come within {within_s:g} s"))
 
 
 async def _requests(method: Method, context: Context) -> AsyncIterator[Any]:
