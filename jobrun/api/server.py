@@ -93,8 +93,9 @@ class ApiServer:
     def __init__(self, jobs: JobService, calls: Calls, gate: Gate, auth: Auth | None) -> None:
         """`auth` None: everybody is one and the same, as `gate` says."""
         self._calls = calls
-        self._server = grpc.aio.server(interceptors=[Interceptor(calls, gate)], options=OPTIONS)
-        job_servicer = JobServicer(jobs, auth.audit if auth else None)
+        audit = auth.audit if auth else None
+        self._server = grpc.aio.server(interceptors=[Interceptor(calls, gate, audit)], options=OPTIONS)
+        job_servicer = JobServicer(jobs, audit)
         job_service_pb2_grpc.add_JobServiceServicer_to_server(job_servicer, self._server)
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(AuthServicer(auth), self._server)
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(auth, jobs), self._server)

@@ -56,7 +56,7 @@ def test_a_certificate_that_can_not_be_used(office: LoginServer) -> None:
 
 
 def test_a_ready_file_that_can_not_be_written(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    """A full disk would keep the server from starting, for the sake of a health check; or one would trust an old line."""
+    """A full disk would keep the server from starting, for the sake of a health check; or that trusts an old line."""
     file, ready = ReadyFile(tmp_path), Ready("127.0.0.1", 1234, None)
     file.write(ready)
     assert read_ready(tmp_path) == ready
