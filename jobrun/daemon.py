@@ -22,6 +22,7 @@ from jobrun.config.listen import reachable_host
 from jobrun.config.server_settings import ServerSettings
 from jobrun.files.data_folder import DataFolder
 from jobrun.files.data_lock import DataLock, LockText
+from jobrun.files.private_files import sweep_scratch
 from jobrun.files.ready_file import Ready, ReadyFile
 from jobrun.jobs.local_engine import LocalEngine
 from jobrun.model.errors import JobrunError
@@ -56,6 +57,7 @@ def serve(settings: ServerSettings) -> int:
     try:
         text = LockText(f"{settings.version} {settings.build}", str(settings.socket or ""), login=settings.login)
         lock.take(text, TAKE_OVER_S if settings.private else 0.0)
+        sweep_scratch(settings.data)
         engine = LocalEngine(DataFolder(settings.data))
         engine.start()  # before grpc, whose threads no fork may meet
         _raise_open_files(engine)  # and behind the spawner: jobs keep what the server was started with
