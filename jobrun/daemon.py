@@ -22,6 +22,7 @@ from jobrun.config.listen import reachable_host
 from jobrun.config.server_settings import ServerSettings
 from jobrun.files.data_folder import DataFolder
 from jobrun.files.data_lock import DataLock, LockText
+from jobrun.files.private_files import sweep_scratch
 from jobrun.files.ready_file import Ready, ReadyFile
 from jobrun.jobs.local_engine import LocalEngine
 from jobrun.model.errors import JobrunError
@@ -41,6 +42,8 @@ TAKE_OVER_S = 10.0
 """How long a private server waits for one that is ending."""
 DRAIN_S = 5.0
 """For calls that are under way when the server ends; those that wait for jobs end at once."""
+RELOAD_AGAIN_S = 60.0
+"""Between two attempts to read users that could not be read: a line in the log each."""
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +57,7 @@ def serve(settings: ServerSettings) -> int:
     try:
         text = LockText(f"{settings.version} {settings.build}", str(settings.socket or ""), login=settings.login)
         lock.take(text, TAKE_OVER_S if settings.private else 0.0)
+        sweep_scratch(settings.data)
         engine = LocalEngine(DataFolder(settings.data))
         engine.start()  # before grpc, whose threads no fork may meet
         _raise_open_files(engine)  # and behind the spawner: jobs keep what the server was started with
@@ -94,14 +98,24 @@ class Login:
     certificate: ReloadingCertificate
 
     async def reload_for_ever(self, hangup: asyncio.Event) -> None:
-        """At each `hangup`: users from disk, and the certificate. Raises StoreError where the users can not be read:
-        who was shut out must not stay in."""
+        """At each `hangup`: the certificate, and users from disk. What can not be used ends no server: what was known
+        before stays, and users are asked for again, so that who was shut out is not in for longer than must be."""
+        again_s = None
         while True:
-            await hangup.wait()
-            hangup.clear()
-            log.info("SIGHUP came: users and certificate are looked at")
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(hangup.wait(), again_s)
+                hangup.clear()
+                log.info("SIGHUP came: users and certificate are looked at")
+                self.certificate.look()
+            again_s = None if await self._read_users() else RELOAD_AGAIN_S
+
+    async def _read_users(self) -> bool:
+        try:
             await self.auth.reload()
-            self.certificate.look()
+        except JobrunError as error:
+            log.error("users stay as they were, until these can be read: %s", error)
+            return False
+        return True
 
 
 async def _open_login(settings: ServerSettings, file: ReadyFile, stack: contextlib.AsyncExitStack) -> Login | None:

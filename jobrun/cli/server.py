@@ -67,8 +67,9 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     place = private_place(environment, private_build(VERSION, BUILD)) if private and not told else None
     named = parsed.filled("--data") or (place.data if place else server_data(environment))
     data = make_private_folder(os.path.abspath(named))
-    if insecure and os.path.lexists(DataFolder(Path(data)).users):
-        raise Refusal(f"server: --insecure: {data} belongs to a server with login: name another folder by --data")
+    if (private or insecure) and os.path.lexists(DataFolder(Path(data)).users):
+        option = "--private" if private else "--insecure"
+        raise Refusal(f"server: {option}: {data} belongs to a server with login: name another folder by --data")
     socket = parsed.text("--socket") or (place.socket if place else None)
     slots = parsed.number("--slots") or config.slots
     return ServerSettings(

@@ -470,10 +470,11 @@ def test_health_without_tls(insecure_server: InsecureServer) -> None:
     assert insecure_server.nobody.jobrun("server", "health", "--data", data).passed().out == "SERVING\n"
 
 
-def test_insecure_in_the_folder_of_a_server_with_login(server: TlsServer) -> None:
+def test_without_login_in_the_folder_of_a_server_with_login(server: TlsServer) -> None:
     """Every local user could read and stop the jobs of all users, by one mistyped start."""
     server.stop()
     assert str(server.data) in start_refused(server.nobody, 1, "--insecure", *NO_WALLS)
+    assert str(server.data) in start_refused(server.nobody, 1, "--private", "--idle", "5s")
     server.start_again()
     server.owner("health").passed()
 
