@@ -89,8 +89,11 @@ def _row(token: wire.MachineToken) -> tuple[str, ...]:
 def revoke(parsed: Parsed, environment: Environment) -> int:
     """Ends one at once."""
     leave_on_signals()
-    token = open_accounts(parsed, environment).revoke_token(one_word(parsed, "ID or NAME"))
-    if parsed.flag(JSON.key):
+    named = one_word(parsed, "ID or NAME")
+    token = open_accounts(parsed, environment).revoke_token(named)
+    if token is None:
+        say(f"{named} is revoked; the answer that says more is lost")
+    elif parsed.flag(JSON.key):
         from jobrun.cli.jsontext import to_json
 
         put(to_json(token))
