@@ -6,13 +6,15 @@ import hmac
 from collections.abc import Callable
 from typing import NamedTuple
 
+import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-untyped]  # no stubs
 
-from jobrun.client.access import Metadata
+from jobrun.client.access import Metadata, bearer
 from jobrun.client.accounts import ANSWER_S, RECONNECT_S
 from jobrun.client.connection import Connection
 from jobrun.client.errors import CallRefused, NoServer
 from jobrun.client.grants import log_in as grant
+from jobrun.client.grants import refresh
 from jobrun.client.retry import ask
 from jobrun.client.session_access import new_refresh_token
 from jobrun.client.tls_check import CertificateRefused, examine, fetch_certificate, verified_certificate
@@ -22,11 +24,14 @@ from jobrun.config.address import Address
 from jobrun.config.environment import Environment
 from jobrun.config.errors import LoginNeeded, NoSuchThing, Refusal
 from jobrun.config.known_servers import KnownServer, fingerprint_of, pinned_server, system_server
-from jobrun.config.session_file import Session
+from jobrun.config.session_file import Session, this_moment
 from jobrun.config.system_roots import read_system_roots
+from jobrun.wire.gen.jobrun.v1.auth_service_pb2 import RevokeTokenRequest
 from jobrun.wire.gen.jobrun.v1.auth_service_pb2_grpc import AuthServiceStub
 
 SERVICE = "jobrun.v1.JobService"
+ENDING_S = 5.0
+"""Seconds for each answer about a session that a new one takes the place of: the new one is there already."""
 Confirm = Callable[[str], None]
 """Asks somebody about a fingerprint; raises Refusal where it is not confirmed."""
 
@@ -86,6 +91,19 @@ def log_in(connection: Connection, user: str, password: str) -> Session:
         )
     except LoginNeeded as error:  # of a login itself: it is refused, not needed
         raise CallRefused(str(error)) from error
+
+
+def end_session(connection: Connection, session: Session) -> None:
+    """Ends one that nobody goes on with. Where that fails it ends by itself, once it is old."""
+    try:
+        channel = connection.channel()
+        if not session.is_fresh(this_moment()):
+            next_token = session.next_refresh_token or new_refresh_token()
+            session = refresh(channel, session._replace(next_refresh_token=next_token), ENDING_S)
+        who = bearer(session.access_token)
+        AuthServiceStub(channel).RevokeToken(RevokeTokenRequest(), timeout=ENDING_S, metadata=who)
+    except grpc.RpcError:
+        return
 
 
 def _expected(server: Address, expected: str, environment: Environment) -> Trusted:

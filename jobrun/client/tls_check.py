@@ -118,4 +118,4 @@ def _no_tls(server: Address, error: ssl.SSLError) -> Refusal:
 
 def _unreachable(server: Address, error: OSError) -> Unreachable:
     cause = error.strerror or ("no answer in time" if isinstance(error, TimeoutError) else str(error))
-    return Unreachable(f"no server at {server}: {cause}: start one there, or name another by --server")
+    return Unreachable(f"no server at {server}: {cause}: start one there, or name another")

@@ -83,10 +83,10 @@ class Logins:
             raise LoginNeeded(f"{path} is damaged: log in again: {login}")
         return session
 
-    def last_user(self, address: str) -> str | None:
-        """The user of the login there, None where there is none that can be read."""
+    def last_session(self, address: str) -> Session | None:
+        """The login there, None where there is none that can be read."""
         try:
-            return self.session(address).user
+            return self.session(address)
         except LoginNeeded:
             return None
 
