@@ -149,6 +149,20 @@ def test_a_lock_that_is_never_given_back(tmp_path: Path) -> None:
         pass
 
 
+def test_a_login_that_was_killed_is_no_login(tmp_path: Path) -> None:
+    """What it left would be in the way of each later command: the machine never had a login."""
+    logins = Logins(str(tmp_path / "config"))
+    with logins.locked(BOX):
+        (tmp_path / "config/sessions/.new-0123456789abcdef").write_text("half")
+    assert logins.current() is None
+
+
+def test_a_config_home_that_can_not_be_made() -> None:
+    """One would be told of a variable that changes nothing."""
+    with pytest.raises(Refusal, match=r"/proc/.*JOBRUN_CONFIG_DIR"):
+        Logins("/proc/none/jobrun").set_current(BOX)
+
+
 def test_a_logout_leaves_no_secret(logins: Logins, tmp_path: Path) -> None:
     """And no current server; another server's login stays current."""
     with logins.locked(BOX):
