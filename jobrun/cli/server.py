@@ -41,6 +41,10 @@ def server(parsed: Parsed, environment: Environment) -> int:
     os.umask(0o077)
     if settings.private:
         forget_signals()
+    if settings.contained:
+        from jobrun.init import become_init
+
+        become_init()
     from jobrun.daemon import serve
 
     return serve(settings)
@@ -87,6 +91,7 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
         build=BUILD or "source",
         certificate=config.certificate,
         key=config.key,
+        contained=os.getpid() == 1,
         **_lifetimes(config),
     )
 
