@@ -26,6 +26,7 @@ IDLE_S = 90.0
 SLOTS_PER_CPU = 4
 """CONTRACT 3, queue."""
 LATER = ("backup", "reindex")
+BELOW = (*OWNERS_COMMANDS, SERVER_UNIT)
 """Words behind `server` that the contract has."""
 LEVELS = "strong|medium|partial|none"
 
@@ -35,7 +36,7 @@ def server(parsed: Parsed, environment: Environment) -> int:
     if parsed.words and parsed.words[0] in LATER:
         raise NotBuilt(f"server {parsed.words[0]}")
     if parsed.words:
-        known = ", ".join(command.name.removeprefix("server ") for command in OWNERS_COMMANDS)
+        known = ", ".join(command.name.removeprefix("server ") for command in BELOW)
         raise UsageError(f"server {parsed.words[0]}: no such command: one of {known}; without one a server runs")
     settings = build_settings(parsed, environment)
     os.umask(0o077)
@@ -170,6 +171,6 @@ COMMANDS = (
         ),
         run=server,
         example="jobrun server --listen 0.0.0.0:50443",
-        below=(*OWNERS_COMMANDS, SERVER_UNIT),
+        below=BELOW,
     ),
 )
