@@ -77,11 +77,11 @@ class Auth:
         await asyncio.to_thread(self.audit.sync)
 
     async def reload(self) -> None:
-        """Reads users.db again, for what another process changed there, and opens the audit record again.
+        """Opens the audit record again, and reads users.db again, for what another process changed there.
 
-        Raises StoreError, StorageFull; then all is as before."""
-        await self.store.reload()
+        Raises StoreError, StorageFull; then the users are as before."""
         self.audit.reopen()
+        await self.store.reload()
 
     async def close(self) -> None:
         """Finishes what is under way; all is on disk then. Raises StoreError."""

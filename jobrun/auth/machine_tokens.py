@@ -83,7 +83,7 @@ class MachineTokens:
         """Ends one by its id, or by its name among the caller's own; an admin anybody's by its id.
 
         Raises MachineTokenNotFound."""
-        return await self._desk.kept.run(self._revoke(caller, self._meant(caller, token)))
+        return await self._desk.kept.run(self._revoke(caller, token))
 
     async def _create(self, caller: Caller, token: MachineToken) -> str:
         secret = secrets.token_urlsafe(32)
@@ -96,9 +96,14 @@ class MachineTokens:
         self._desk.audit.note(caller, "", "token.create", token.id)
         return f"{PREFIX}{token.id}.{secret}"
 
-    async def _revoke(self, caller: Caller, token: MachineToken) -> MachineToken:
-        if not await self._desk.store.end_token(token.id, token.user, self._clock.now_ns()):
-            raise MachineTokenNotFound
+    async def _revoke(self, caller: Caller, text: str) -> MachineToken:
+        try:
+            token = self._meant(caller, text)
+            if not await self._desk.store.end_token(token.id, token.user, self._clock.now_ns()):
+                raise MachineTokenNotFound
+        except JobrunError as error:
+            self._desk.audit.note_often(caller, "", "token.revoke", "", error.reason)  # `text` may be a secret
+            raise
         self._desk.audit.note(caller, "", "token.revoke", token.id)
         return token
 

@@ -23,8 +23,9 @@ def version(parsed: Parsed, environment: Environment) -> int:
     if parsed.flag("--licenses"):
         from jobrun.cli import licenses
 
+        facts["license"] = licenses.OWN
         facts["inside"] = works = licenses.inside()
-        words += "\n" + licenses.text(works)
+        words = f"jobrun {VERSION}: {licenses.OWN}\n\n{licenses.text(works)}"
     if parsed.flag(JSON.key):
         from jobrun.cli.jsontext import dump
 

@@ -170,13 +170,13 @@ def unknown_content(path: Path) -> StoreError:
 
 def users_meta(path: Path) -> Mapping[str, str]:
     """For another process than the server. Raises StoreError, StorageFull."""
-    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS)) as db:
+    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS, from_outside=True)) as db:
         return writes.meta(db)
 
 
 def set_password_alone(path: Path, name: str, password_hash: bytes) -> None:
     """`UserStore.set_password` from another process than the server. Raises UserNotFound, StoreError, StorageFull."""
-    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS)) as db:
+    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS, from_outside=True)) as db:
         db.execute("BEGIN IMMEDIATE")
         writes.set_password(db, name, password_hash)
         db.execute("COMMIT")  # what is not committed is undone by closing
@@ -184,7 +184,7 @@ def set_password_alone(path: Path, name: str, password_hash: bytes) -> None:
 
 def accounts_alone(path: Path) -> list[Account]:
     """All users, for another process than the server. Raises StoreError, StorageFull."""
-    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS)) as db:
+    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS, from_outside=True)) as db:
         try:
             return read_all(db)
         except (ValueError, TypeError) as error:

@@ -232,6 +232,16 @@ def test_what_another_process_wrote_counts_before_and_after_it_is_told(tmp_path:
     with_store(tmp_path, use)
 
 
+def test_another_process_leaves_an_older_database_as_it_is(tmp_path: Path) -> None:
+    """`server passwd` of a newer version would change the tables under the server that has them open."""
+    path = tmp_path / "users.db"
+    path.touch()
+    with pytest.raises(StoreError, match="older jobrun"):
+        set_password_alone(path, "ann", b"another")
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
+
+
 def test_the_time_on_record_never_goes_back(tmp_path: Path) -> None:
     """A clock that was put back would be believed after the next start."""
 
