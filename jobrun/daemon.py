@@ -17,7 +17,6 @@ from collections.abc import Coroutine
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from jobrun.cli.text import escape
 from jobrun.config.listen import reachable_host
 from jobrun.config.server_settings import ServerSettings
 from jobrun.files.data_folder import DataFolder
@@ -26,6 +25,7 @@ from jobrun.files.private_files import sweep_scratch
 from jobrun.files.ready_file import Ready, ReadyFile
 from jobrun.jobs.local_engine import LocalEngine
 from jobrun.model.errors import JobrunError
+from jobrun.model.shown import escape
 from jobrun.runner.syscalls import Syscalls
 
 if TYPE_CHECKING:
