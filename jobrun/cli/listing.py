@@ -12,10 +12,10 @@ from jobrun.cli.output import put
 from jobrun.cli.render import NONE, command_text, runtime_text, state_word, time_text
 from jobrun.cli.session import JSON, NO_START, SERVER_OPTIONS, open_calls
 from jobrun.cli.signals import leave_on_signals
-from jobrun.cli.text import escape
 from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
 from jobrun.config.numbers import parse_count
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import job_pb2
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 

@@ -12,9 +12,9 @@ from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.table import put_table
 from jobrun.cli.terminal import Terminal
-from jobrun.cli.text import escape
 from jobrun.cli.words import no_words, one_word
 from jobrun.config.environment import Environment
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Limits
 

@@ -30,8 +30,7 @@ async def begun(calls: Calls, caller: Caller | str, *, left: float | None = None
 
     async def one() -> None:
         with calls.one(caller, left) as call:
-            if not lasts:
-                call.must_finish()
+            call.goes_on() if lasts else call.must_finish()
             inside.set()
             await go_on.wait()
 
