@@ -15,7 +15,7 @@ from jobrun.model.user import MachineToken, scope_text
 from jobrun.store.users_rows import ceilings_text
 
 FIRST_PASSWORD: Final = "first_password_of"
-"""Key in meta: whose first password lies in a file, until it is changed."""
+"""Key in meta: whose first password lies in a file, until it is changed or he is removed."""
 MOST_USERS: Final = 1000
 """All are in memory, and in one answer."""
 MOST_SESSIONS: Final = 100
@@ -149,6 +149,7 @@ def remove_user(db: sqlite3.Connection, name: str, now_ns: int) -> None:
     _must_exist(db, name)
     _check_admin_stays(db, name)
     db.execute("UPDATE users SET removed_ns = ?, password_hash = NULL WHERE name = ?", (now_ns, name))
+    _forget_first_password(db, name)
     end_sessions(db, name)
     db.execute("DELETE FROM machine_tokens WHERE user = ?", (name,))
 
@@ -303,6 +304,10 @@ def _forget_old_tokens(db: sqlite3.Connection, user: str) -> None:
 
 def _put_password(db: sqlite3.Connection, name: str, password_hash: bytes) -> None:
     db.execute("UPDATE users SET password_hash = ? WHERE name = ?", (password_hash, name))
+    _forget_first_password(db, name)
+
+
+def _forget_first_password(db: sqlite3.Connection, name: str) -> None:
     db.execute("DELETE FROM meta WHERE key = ? AND value = ?", (FIRST_PASSWORD, name))
 
 
