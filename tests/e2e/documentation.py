@@ -25,6 +25,8 @@ PASSWORD = "correct horse battery"
 """What the person at the terminal types for a new password, and for one that is not the server's first."""
 END = b"\x1e"
 """Around the code that the shell tells behind each command."""
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+"""jq has it at a terminal."""
 SHELL = r"""
 again() { return $1; }
 code=0
@@ -137,7 +139,9 @@ class Reader:
             shown, code = self._serve(words) if block.kind == "console server" else self._run(words)
             told = f"{block.page.name}:{block.line}: $ {command}"
             lines = shown.splitlines()
-            assert fits(lines, [self.here(line) for line in wanted]), f"{told}\n{shown}\n--- and not\n" + "\n".join(wanted)
+            assert fits(lines, [self.here(line) for line in wanted]), f"{told}\n{shown}\n--- and not\n" + "\n".join(
+                wanted
+            )
             failed = f"{told}: {code}" if code else ""
         assert not failed, failed
 
@@ -168,7 +172,7 @@ class Reader:
             self._answer(seen)
         shown, code, rest = seen.split(END)
         assert not rest, f"{rest!r} came after the end of {command}"
-        return shown.decode(), int(code)
+        return COLOUR.sub("", shown.decode()), int(code)
 
     def _read(self, deadline: Deadline, command: str, seen: bytes) -> bytes:
         ready, _, _ = select.select([self._ours], [], [], deadline.left())
