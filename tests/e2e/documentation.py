@@ -161,7 +161,8 @@ class Reader:
             with contextlib.closing(process):
                 process.kill()
         self._end_server()
-        self.home.jobrun("stop", "--all", "--local", "--grace", "0s")
+        if self.home.server_pids():  # the private one; the home would ask the server of the login
+            self.home.jobrun("stop", "--all", "--local", "--grace", "0s")
 
     def _run(self, command: str) -> tuple[str, int]:
         """What the terminal shows, and the command's code."""
