@@ -32,20 +32,23 @@ A program's own code can be any of these. Where that matters, `--result FILE` ha
 """
 NO_PROCESS = frozenset({"START_FAILED", "LOST"})
 """Reasons that go with no end of a process."""
+BY_ITSELF = frozenset({"EXITED", "SIGNALED"})
+"""Reasons of which each goes with some outcomes alone."""
 
 
 def exits_page() -> str:
     """The page."""
     reasons = [name.removeprefix("END_REASON_") for name in EndReason.keys()[1:]]
-    ends = [(code(reason), *_codes(reason)) for reason in reasons if reason not in NO_PROCESS]
+    itself = ("by itself: " + ", ".join(map(code, sorted(BY_ITSELF))), *_codes("EXITED"))
+    ends = [(code(reason), *_codes(reason)) for reason in reasons if reason not in NO_PROCESS | BY_ITSELF]
     failures = [(text, _of("START_FAILED", Finished(start_failure=failure))) for text, failure in FAILURES]
+    lost = (f"nothing is known of its end: {code('LOST')}", _of("LOST", Finished()))
+    outcomes = [f"first process {text}" for text, _ in OUTCOMES]
     return page(
         "Exit codes",
         section("run, attach and wait", table(("code", "meaning"), OF_JOBS), paragraph(SCRIPT)),
-        section("By end reason", table(("reason", *(f"first process {text}" for text, _ in OUTCOMES)), ends)),
-        section(
-            "START_FAILED and LOST", table(("what failed", "code"), [*failures, ("LOST", _of("LOST", Finished()))])
-        ),
+        section("By end reason", table(("reason", *outcomes), [itself, *ends])),
+        section("START_FAILED and LOST", table(("what failed", "code"), [*failures, lost])),
         section("All other commands", table(("code", "meaning"), OF_OTHERS)),
         section(
             "Signals",
@@ -59,6 +62,6 @@ def _codes(reason: str) -> tuple[str, ...]:
 
 
 def _of(reason: str, end: Finished) -> str:
-    finished = Finished(reason=EndReason.Value(f"END_REASON_{reason}"))
+    finished = Finished(reason=f"END_REASON_{reason}")
     finished.MergeFrom(end)
     return str(exit_code(Job(finished=finished)))

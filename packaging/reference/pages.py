@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from jobrun.cli.manual import pages as manual_pages
@@ -17,20 +18,20 @@ FOLDERS = ("reference", "man")
 """All files of these are made."""
 
 
+REFERENCE: Mapping[str, Callable[[], str]] = {
+    "reference/commands.md": commands_page,
+    "reference/configuration.md": configuration_page,
+    "reference/errors.md": refusals_page,
+    "reference/exit-codes.md": exits_page,
+    "reference/json.md": json_page,
+    "reference/wire.md": wire_page,
+}
+
+
 def made() -> dict[str, str]:
     """By path in docs/."""
-    reference = {
-        "commands": commands_page,
-        "configuration": configuration_page,
-        "errors": refusals_page,
-        "exit-codes": exits_page,
-        "json": json_page,
-        "wire": wire_page,
-    }
-    return {
-        **{f"reference/{name}.md": page() for name, page in reference.items()},
-        **{f"man/{name}": text for name, text in manual_pages().items()},
-    }
+    manual = {f"man/{name}": text for name, text in manual_pages().items()}
+    return {**{name: page() for name, page in REFERENCE.items()}, **manual}
 
 
 def present() -> dict[str, str]:

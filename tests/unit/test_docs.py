@@ -6,7 +6,7 @@ import re
 
 import pytest
 from reference import configuration, json_output, refusals
-from reference.pages import made, outdated
+from reference.pages import REFERENCE, made, outdated
 from reference.protocol import protocol
 
 from jobrun.api.status import STATUS
@@ -14,8 +14,11 @@ from jobrun.auth.access import ACCESS
 from jobrun.cli.shells.grammar import all_commands
 from jobrun.config.server_file import KEYS
 
-PAGES = made()
-REFERENCE = sorted(name for name in PAGES if name.startswith("reference/"))
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    """All, as the program makes them."""
+    return made()
 
 
 def test_the_pages_are_current() -> None:
@@ -39,9 +42,9 @@ def test_every_command_with_json_says_what_it_prints() -> None:
     assert {message for message, _ in json_output.PRINTS.values()} <= protocol().messages.keys()
 
 
-def test_every_command_option_and_call_is_told() -> None:
+def test_every_command_option_and_call_is_told(pages: dict[str, str]) -> None:
     """The reference is whole."""
-    commands, wire = PAGES["reference/commands.md"], PAGES["reference/wire.md"]
+    commands, wire = pages["reference/commands.md"], pages["reference/wire.md"]
     for command in all_commands():
         assert f"### jobrun {command.name}\n" in commands
         assert all(f"`{name}`" in commands for option in command.options for name in option.names)
@@ -63,14 +66,14 @@ def test_every_message_and_field_has_a_comment() -> None:
 
 
 @pytest.mark.parametrize("name", REFERENCE)
-def test_links_lead_somewhere(name: str) -> None:
+def test_links_lead_somewhere(pages: dict[str, str], name: str) -> None:
     """A link that goes nowhere."""
-    headings = {"#" + title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", PAGES[name], re.M)}
-    assert set(re.findall(r"\]\((#[^)]*)\)", PAGES[name])) <= headings
+    headings = {"#" + title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", pages[name], re.M)}
+    assert set(re.findall(r"\]\((#[^)]*)\)", pages[name])) <= headings
 
 
 @pytest.mark.parametrize("name", REFERENCE)
-def test_tables_are_tables(name: str) -> None:
+def test_tables_are_tables(pages: dict[str, str], name: str) -> None:
     """A `|` in a cell would break its row in two."""
-    for table in re.findall(r"(?:^\|.*\n)+", PAGES[name], re.M):
+    for table in re.findall(r"(?:^\|.*\n)+", pages[name], re.M):
         assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
