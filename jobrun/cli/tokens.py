@@ -112,7 +112,11 @@ TOKEN = group(
             "started. Limits are ceilings of its jobs.",
             options=(
                 Option(
-                    "--scope", "what it may do: jobs:run (the default), jobs:read or admin; may be repeated", "SCOPE"
+                    "--scope",
+                    "what it may do: jobs:run (the default), jobs:read or admin",
+                    "SCOPE",
+                    offers=("jobs:run", "jobs:read", "admin"),
+                    many=True,
                 ),
                 Option("--ttl", "how long it holds (90d), at most 366d", "DUR", parse_duration),
                 Option(ALL_JOBS, "it sees and touches all jobs that you may"),

@@ -19,7 +19,7 @@ from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Limits
 
 HEADER = ("NAME", "ROLE", "STATE", "SESSIONS", "TOKENS", "CREATED", "CEILINGS")
-ROLE = Option("--role", "viewer sees all jobs, user has his own, admin may do all", "ROLE")
+ROLE = Option("--role", "viewer sees all jobs, user has his own, admin may do all", "viewer|user|admin")
 STOP_JOBS, NO_CEILINGS, ENABLE = "--stop-jobs", "--no-ceilings", "--enable"
 CEILINGS_HELP = "Limits are ceilings: what the user's jobs may ask for at most, and get where they do not ask."
 

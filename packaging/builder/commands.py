@@ -17,8 +17,9 @@ usage: python3 build.py COMMAND
   run -- ARGV...           build for this machine if needed, and run ARGV as a job
   run COMMAND...           the same with any command of jobrun: run list -a
   test [PYTEST ARGS]       the whole test suite, or what pytest is told to take
-  check                    ruff, mypy, buf lint, and whether the generated code fits proto/
+  check                    ruff, mypy, buf lint, and whether what is generated is current
   proto                    generate jobrun/wire/gen from proto/
+  docs                     make docs/reference and docs/man from the program's tables
   build [--check] [--output FILE] [--version X.Y.Z]
                            the file for all targets, its bill of materials and SHA256SUMS; --check: again elsewhere,
                            to see that the same bytes come out
@@ -35,6 +36,7 @@ def main(argv: Sequence[str]) -> int:
         "test": test,
         "check": check,
         "proto": proto,
+        "docs": docs,
         "build": build,
         "bench": bench,
         "lock": lock,
@@ -84,6 +86,14 @@ def proto(_: list[str]) -> int:
     from builder import stubs
 
     stubs.generate()
+    return 0
+
+
+def docs(_: list[str]) -> int:
+    """Make the reference and the manual pages."""
+    from builder import docs
+
+    docs.write()
     return 0
 
 
