@@ -9,14 +9,14 @@ import contextlib
 import math
 from collections.abc import Iterator
 
-from jobrun.auth.addresses import network_of
 from jobrun.model.caller import Caller
 from jobrun.model.errors import JobrunError, SessionEnded, ShuttingDown, TokenExpired, TooManyCalls
 
 OF_A_USER = 512
 """At once: each may hold some 100 KiB and a turn among the writers; a dashboard that follows hundreds of jobs fits."""
 OF_AN_ADDRESS = 64
-"""At once, where no token says who it is: logins and health checks are short, and several people share an address."""
+"""At once of each open method, where no token says who it is: logins and health checks are short, and several people
+share an address. By method, so that health checks that watch without end are in no login's way."""
 
 
 class Call:
@@ -48,7 +48,7 @@ class Calls:
         self._loop = loop
         self._calls: set[Call] = set()
         self._of: dict[str, int] = collections.defaultdict(int)
-        """By user, or by address where there is none."""
+        """By user, or by method and address where there is none."""
         self._draining = False
         self.idle_since = loop.time()
         """By the loop's clock; means nothing while there is a call."""
@@ -59,16 +59,17 @@ class Calls:
         return len(self._calls)
 
     @contextlib.contextmanager
-    def one(self, caller: Caller | None, address: str, seconds_left: float | None) -> Iterator[Call]:
-        """Round each call. `caller` None: whoever is at `address`; `seconds_left`: until his token expires.
+    def one(self, caller: Caller | str, seconds_left: float | None) -> Iterator[Call]:
+        """Round each call. `caller`: where no token says who it is, what is counted as one, with a blank in it;
+        `seconds_left`: until his token expires.
 
         Raises ShuttingDown, TooManyCalls, and why the call was cut."""
         task = asyncio.current_task()
         assert task is not None, "a call runs in a task"
         if self._draining:
             raise ShuttingDown(_ENDS)
-        with self._counted(caller, address):
-            call = Call(task, (caller.session or caller.machine_token) if caller else "")
+        with self._counted(caller):
+            call = Call(task, "" if isinstance(caller, str) else caller.session or caller.machine_token)
             timer = None
             if seconds_left is not None:
                 timer = self._loop.call_later(seconds_left, call.cut, TokenExpired("the token has expired"))
@@ -87,8 +88,8 @@ class Calls:
                     self.idle_since = self._loop.time()
 
     @contextlib.contextmanager
-    def _counted(self, caller: Caller | None, address: str) -> Iterator[None]:
-        who, most = _bound_of(caller, address)
+    def _counted(self, caller: Caller | str) -> Iterator[None]:
+        who, most = _bound_of(caller)
         if self._of[who] >= most:
             raise TooManyCalls(f"{most} calls are under way for you already: wait for one to end")
         self._of[who] += 1
@@ -112,10 +113,10 @@ class Calls:
             call.cut(ShuttingDown(_ENDS))
 
 
-def _bound_of(caller: Caller | None, address: str) -> tuple[str, float]:
-    """Who is counted together, and how many calls he may have. No user's name has a blank: none can be an address."""
-    if caller is None:
-        return f"at {network_of(address)}", OF_AN_ADDRESS
+def _bound_of(caller: Caller | str) -> tuple[str, float]:
+    """Who is counted together, and how many calls he may have. No user's name has a blank."""
+    if isinstance(caller, str):
+        return caller, OF_AN_ADDRESS
     has_login = caller.session or caller.machine_token
     return caller.user, OF_A_USER if has_login else math.inf  # without: all are one, and he is in nobody's way
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from jobrun.auth import scopes as scope_words
 from jobrun.auth.clock import IssuerClock
-from jobrun.auth.login import Desk
+from jobrun.auth.desk import Desk
 from jobrun.auth.passwords import checked
 from jobrun.model.caller import NO_CEILINGS, Caller, Role
 from jobrun.model.errors import InvalidRequest, JobrunError, UserHasJobs, UserNotFound

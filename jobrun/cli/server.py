@@ -10,9 +10,8 @@ from jobrun.cli.command import Command
 from jobrun.cli.options import Option, Parsed
 from jobrun.cli.server_owner import CONFIG, DATA, OWNERS_COMMANDS, read_config
 from jobrun.cli.server_unit import SERVER_UNIT
-from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
-from jobrun.config.errors import NotBuilt, Refusal
+from jobrun.config.errors import NotBuilt, Refusal, UsageError
 from jobrun.config.numbers import parse_count, parse_duration
 from jobrun.config.paths import make_private_folder, private_build, private_place, server_data
 from jobrun.config.server_settings import ServerSettings
@@ -27,6 +26,7 @@ IDLE_S = 90.0
 SLOTS_PER_CPU = 4
 """CONTRACT 3, queue."""
 LATER = ("backup", "reindex")
+BELOW = (*OWNERS_COMMANDS, SERVER_UNIT)
 """Words behind `server` that the contract has."""
 LEVELS = "strong|medium|partial|none"
 
@@ -35,11 +35,17 @@ def server(parsed: Parsed, environment: Environment) -> int:
     """Runs a server until it is told to end."""
     if parsed.words and parsed.words[0] in LATER:
         raise NotBuilt(f"server {parsed.words[0]}")
-    no_words(parsed)
+    if parsed.words:
+        known = ", ".join(command.name.removeprefix("server ") for command in BELOW)
+        raise UsageError(f"server {parsed.words[0]}: no such command: one of {known}; without one a server runs")
     settings = build_settings(parsed, environment)
     os.umask(0o077)
     if settings.private:
         forget_signals()
+    if settings.contained:
+        from jobrun.init import become_init
+
+        become_init()
     from jobrun.daemon import serve
 
     return serve(settings)
@@ -66,9 +72,10 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     told = parsed.given("--data") and parsed.given("--socket")  # by the client, whose environment this process has not
     place = private_place(environment, private_build(VERSION, BUILD)) if private and not told else None
     named = parsed.filled("--data") or (place.data if place else server_data(environment))
-    data = make_private_folder(os.path.abspath(named))
-    if insecure and os.path.lexists(DataFolder(Path(data)).users):
-        raise Refusal(f"server: --insecure: {data} belongs to a server with login: name another folder by --data")
+    data = make_private_folder(os.path.abspath(named), "name another by --data")
+    if (private or insecure) and os.path.lexists(DataFolder(Path(data)).users):
+        option = "--private" if private else "--insecure"
+        raise Refusal(f"server: {option}: {data} belongs to a server with login: name another folder by --data")
     socket = parsed.text("--socket") or (place.socket if place else None)
     slots = parsed.number("--slots") or config.slots
     return ServerSettings(
@@ -85,6 +92,7 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
         build=BUILD or "source",
         certificate=config.certificate,
         key=config.key,
+        contained=os.getpid() == 1,
         **_lifetimes(config),
     )
 
@@ -163,6 +171,6 @@ COMMANDS = (
         ),
         run=server,
         example="jobrun server --listen 0.0.0.0:50443",
-        below=(*OWNERS_COMMANDS, SERVER_UNIT),
+        below=BELOW,
     ),
 )

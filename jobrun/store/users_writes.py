@@ -24,13 +24,18 @@ MOST_TOKENS: Final = 100
 """Of one user, that hold; as many that have ended are remembered."""
 
 
+MOST_USED: Final = 1024
+"""Refresh tokens of a session that are known as used, 100 KB: the last week of one that never rests. A thief needs
+17 hours to be through so many (see throttle.REFRESHES)."""
+
+
 class Rotation(enum.Enum):
     """What became of a refresh token."""
 
     DONE = "the next one is the current one"
     AGAIN = "asked again with the same pair: nothing changed"
     REUSED = "it was used before, with another next one: two hold it, so the session was ended"
-    REFUSED = "not this session's, or of older days; nothing ends"
+    REFUSED = "not this session's, or long after others the same pair; nothing ends"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -174,8 +179,8 @@ def begin_session(db: sqlite3.Connection, new: NewSession) -> bool:
 
 
 def rotate(db: sqlite3.Connection, turn: Turn) -> Rotation:
-    """Goes on with a session by its refresh token, or ends it where two have had the same one."""
-    note_time(db, turn.now_ns)
+    """Goes on with a session by its refresh token, or ends it where two have had the same one. Nothing is written for
+    who is refused, nor for who asks again."""
     row = db.execute(
         "SELECT current, previous, ends_ns FROM sessions WHERE id = ? AND expires_ns > ? AND current IS NOT NULL",
         (turn.session, turn.now_ns),
@@ -185,17 +190,41 @@ def rotate(db: sqlite3.Connection, turn: Turn) -> Rotation:
     current, previous, ends_ns = row
     if hmac.compare_digest(turn.came, current):
         expires_ns = min(turn.now_ns + turn.idle_ns, ends_ns)
+        note_time(db, turn.now_ns)
+        if previous is not None:
+            _remember_used(db, turn.session, previous)
         db.execute(
             "UPDATE sessions SET current = ?, previous = current, expires_ns = ? WHERE id = ?",
             (turn.following, expires_ns, turn.session),
         )
         return Rotation.DONE
-    if previous is None or not hmac.compare_digest(turn.came, previous):
+    if previous is None:
         return Rotation.REFUSED
-    if hmac.compare_digest(turn.following, current):
-        return Rotation.AGAIN
+    if hmac.compare_digest(turn.came, previous):
+        following, otherwise = current, Rotation.AGAIN
+    else:
+        following, otherwise = _following_of(db, turn, previous), Rotation.REFUSED
+    if following is None or hmac.compare_digest(turn.following, following):
+        return otherwise
     end_session(db, turn.session)
     return Rotation.REUSED
+
+
+def _remember_used(db: sqlite3.Connection, session: str, used: bytes) -> None:
+    (last,) = db.execute("SELECT max(turn) FROM used_refresh_tokens WHERE session = ?", (session,)).fetchone()
+    turn = (last or 0) + 1
+    db.execute("INSERT INTO used_refresh_tokens (session, turn, used) VALUES (?, ?, ?)", (session, turn, used))
+    db.execute("DELETE FROM used_refresh_tokens WHERE session = ? AND turn <= ?", (session, turn - MOST_USED))
+
+
+def _following_of(db: sqlite3.Connection, turn: Turn, previous: bytes) -> bytes | None:
+    """Of a token that was used before `previous`: the one that came next. None: it was never this session's."""
+    row = db.execute(
+        "SELECT (SELECT used FROM used_refresh_tokens WHERE session = ?1 AND turn = one.turn + 1)"
+        " FROM used_refresh_tokens AS one WHERE session = ?1 AND used = ?2",
+        (turn.session, turn.came),
+    ).fetchone()
+    return row if row is None else row[0] or previous
 
 
 def end_session(db: sqlite3.Connection, session: str) -> None:
@@ -285,7 +314,7 @@ def _must_exist(db: sqlite3.Connection, name: str) -> None:
 def _check_admin_stays(db: sqlite3.Connection, name: str) -> None:
     """That somebody else can log in as admin, where `name` is one now."""
     (others, himself) = db.execute(
-        "SELECT count(*) FILTER (WHERE name <> ?1), count(*) FILTER (WHERE name = ?1)"
+        "SELECT total(name <> ?1), total(name = ?1)"
         " FROM users WHERE role = 'admin' AND disabled = 0 AND removed_ns IS NULL",
         (name,),
     ).fetchone()

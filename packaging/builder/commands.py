@@ -16,7 +16,7 @@ USAGE = """\
 usage: python3 build.py COMMAND
   run -- ARGV...           build for this machine if needed, and run ARGV as a job
   run COMMAND...           the same with any command of jobrun: run list -a
-  test [PYTEST ARGS]       the whole test suite, or what pytest is told to take
+  test [PYTEST ARGS]       the whole test suite, some at once, or what pytest is told to take, one by one
   check                    ruff, mypy, buf lint, and whether what is generated is current
   proto                    generate jobrun/wire/gen from proto/
   docs                     make docs/reference and docs/man from the program's tables
@@ -24,6 +24,8 @@ usage: python3 build.py COMMAND
                            the file for all targets, its bill of materials and SHA256SUMS; --check: again elsewhere,
                            to see that the same bytes come out
   build --this-machine [--output FILE] [--version X.Y.Z]
+  portability [WORD...]    a table of what the file for all targets does on each that can be had here; WORD: part of
+                           a target's name
   bench [ARGS]             figures beside those of other programs
   lock                     resolve packaging/*.in anew; takes the newest releases
 """
@@ -38,6 +40,7 @@ def main(argv: Sequence[str]) -> int:
         "proto": proto,
         "docs": docs,
         "build": build,
+        "portability": portability,
         "bench": bench,
         "lock": lock,
     }
@@ -70,7 +73,15 @@ def test(words: list[str]) -> NoReturn:
     install_tools()
     fresh_dist()
     os.chdir(ROOT)
-    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "pytest", *words])
+    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "pytest", *(words or _all_at_once())])
+
+
+def _all_at_once() -> list[str]:
+    """How pytest runs the whole suite: a worker more than there are CPUs, as tests wait a third of their time. By file,
+    as the tests of one share servers; in the order of the names, so that the quickest, those of tests/unit, come last
+    and no worker is left alone with a long one."""
+    workers = len(os.sched_getaffinity(0)) + 1
+    return ["--numprocesses", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def check(_: list[str]) -> int:
@@ -132,6 +143,16 @@ def _build_options(words: list[str]) -> argparse.Namespace:
     if options.check and options.this_machine:
         parser.error("--check is for the file that is the same everywhere, which one of --this-machine is not")
     return options
+
+
+def portability(words: list[str]) -> int:
+    """Write the file for all targets, and the table of what it does where."""
+    from builder import portability
+    from builder.freshness import DIST
+
+    build([])
+    portability.table(DIST, words)
+    return 0
 
 
 def bench(words: list[str]) -> NoReturn:

@@ -20,6 +20,7 @@ CHEAP = 4
 PASSWORD = "correct horse"
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 DAY_S = 86_400
+LIFETIMES = Lifetimes(access_token_s=600, session_idle_s=14 * DAY_S, session_s=90 * DAY_S)
 
 
 class Times:
@@ -39,12 +40,12 @@ class Times:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, times: Times | None = None, lifetimes: Lifetimes | None = None) -> AsyncIterator[Auth]:
+async def opened(folder: Path, times: Times | None = None, lifetimes: Lifetimes = LIFETIMES) -> AsyncIterator[Auth]:
     """Login in `folder`, closed at the end."""
     auth = await open_auth(
         folder,
         asyncio.get_running_loop(),
-        lifetimes or Lifetimes(),
+        lifetimes,
         cost=CHEAP,
         clocks=times.clocks() if times else None,
     )

@@ -174,6 +174,33 @@ def test_a_token_is_revoked_at_once(tmp_path: Path) -> None:
     with_auth(tmp_path, again)
 
 
+def test_use_of_one_that_lets_nobody_in_is_on_record_with_its_owner(tmp_path: Path) -> None:
+    """Somebody goes on trying a token that was revoked after a theft, and nobody learns which, or whose it was."""
+    times = Times()
+
+    async def use(auth: Auth) -> None:
+        ann, boss = await user(auth, "ann"), await admin(auth)
+        revoked, expired, disabled = [
+            await create(auth, ann, name=name, expires_in_s=ttl)
+            for name, ttl in (("revoked", 0), ("expired", 60), ("disabled", 0))
+        ]
+        times.turn(60)
+        await auth.machine_tokens.revoke(boss, revoked[0].id)
+        await auth.users.update(boss, "ann", disabled=True)
+        for _, secret in (revoked, expired, disabled):
+            with pytest.raises((SessionEnded, TokenExpired)):
+                admit(auth, secret)
+        told = [(one.user, one.machine_token, one.outcome) for one in await auth.audit.events(3)]
+        assert told == [
+            ("ann", revoked[0].id, "SESSION_ENDED"),
+            ("ann", expired[0].id, "TOKEN_EXPIRED"),
+            ("ann", disabled[0].id, "SESSION_ENDED"),
+        ]
+        assert not auth.used.take()
+
+    with_auth(tmp_path, use, times)
+
+
 def test_two_who_revoke_one_token(tmp_path: Path) -> None:
     """Both would be told that it was theirs, and the record would have it twice."""
 

@@ -24,12 +24,12 @@ def with_calls(use: Callable[[Calls], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(main())
 
 
-async def begun(calls: Calls, caller: Caller | None, *, left: float | None = None, lasts: bool = True) -> Any:
+async def begun(calls: Calls, caller: Caller | str, *, left: float | None = None, lasts: bool = True) -> Any:
     """A call that goes on until it is told, and the event that tells it."""
     inside, go_on = asyncio.Event(), asyncio.Event()
 
     async def one() -> None:
-        with calls.one(caller, "192.0.2.1", left) as call:
+        with calls.one(caller, left) as call:
             if not lasts:
                 call.must_finish()
             inside.set()
@@ -83,7 +83,7 @@ def test_others_go_on() -> None:
 
     async def use(calls: Calls) -> None:
         others = [
-            await begun(calls, None),
+            await begun(calls, "/a/B at 192.0.2.1"),
             await begun(calls, Caller(user="ann", role=Role.USER, session="s2")),
             await begun(calls, Caller(user="ann", role=Role.USER, machine_token="s3")),
         ]
@@ -133,8 +133,8 @@ def test_without_login_there_is_no_bound(monkeypatch: pytest.MonkeyPatch) -> Non
     with_calls(use)
 
 
-@pytest.mark.parametrize(("caller", "most"), [(ANN, "OF_A_USER"), (None, "OF_AN_ADDRESS")])
-def test_so_many_at_once(monkeypatch: pytest.MonkeyPatch, caller: Caller | None, most: str) -> None:
+@pytest.mark.parametrize(("caller", "most"), [(ANN, "OF_A_USER"), ("/a/B at 192.0.2.1", "OF_AN_ADDRESS")])
+def test_so_many_at_once(monkeypatch: pytest.MonkeyPatch, caller: Caller | str, most: str) -> None:
     """One user, or one stranger, would take the memory of all; or nobody else would get in then."""
     monkeypatch.setattr(api_calls, most, 3)
 

@@ -280,3 +280,13 @@ def test_every_state_and_reason_can_be_filtered_by() -> None:
     assert {f"END_REASON_{word.upper()}" for word in REASONS} == set(job_pb2.EndReason.keys()) - {
         "END_REASON_UNSPECIFIED"
     }
+
+
+@pytest.mark.parametrize("name", ["server", "user", "token", "audit"])
+def test_a_slip_in_a_commands_second_word_shows_what_there_is(name: str) -> None:
+    """Whoever types `server bogus` would be asked what bogus is, and not be told what there is."""
+    command = load(name)
+    assert command is not None
+    with pytest.raises(UsageError, match=f"^{name} bogus: no such command: one of ") as caught:
+        command.run(parse_words(name, command.options, ["bogus"]), NOTHING)
+    assert all(below.name.removeprefix(f"{name} ") in str(caught.value) for below in command.below)
