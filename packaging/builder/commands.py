@@ -26,6 +26,9 @@ usage: python3 build.py COMMAND
   build --this-machine [--output FILE] [--version X.Y.Z]
   portability [WORD...]    a table of what the file for all targets does on each that can be had here; WORD: part of
                            a target's name
+  image [--output FILE] [--stand-in]
+                           the image of the Dockerfile, by docker or podman, if its tests pass; --stand-in: on a base
+                           of Debian's, for trying it where none can be pulled
   bench [ARGS]             figures beside those of other programs
   lock                     resolve packaging/*.in anew; takes the newest releases
 """
@@ -41,6 +44,7 @@ def main(argv: Sequence[str]) -> int:
         "docs": docs,
         "build": build,
         "portability": portability,
+        "image": image,
         "bench": bench,
         "lock": lock,
     }
@@ -152,6 +156,21 @@ def portability(words: list[str]) -> int:
 
     build([])
     portability.table(DIST, words)
+    return 0
+
+
+def image(words: list[str]) -> int:
+    """Build the image, and test it."""
+    import argparse
+    from pathlib import Path
+
+    from builder import image
+
+    parser = argparse.ArgumentParser(prog="build.py image")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="save it there, for docker load")
+    parser.add_argument("--stand-in", action="store_true", help="on a base made by debootstrap")
+    options = parser.parse_args(words)
+    image.build(options.output, stand_in=options.stand_in)
     return 0
 
 
