@@ -61,9 +61,13 @@ KEYS: Mapping[str, Mapping[str, Key]] = {
         "slots": Key("slots", _slots, "N", "as --slots, which wins"),
     },
     "login": {
-        "access_token_lifetime": Key("access_token_lifetime_ns", _access_lifetime, "DUR", "10m; at most 1h"),
-        "session_idle": Key("session_idle_ns", _lifetime, "DUR", "14d: a session ends so long after its last use"),
-        "session_lifetime": Key("session_lifetime_ns", _lifetime, "DUR", "90d: and so long after its login"),
+        "access_token_lifetime": Key(
+            "access_token_lifetime_ns", _access_lifetime, "DUR", "how long an access token holds: 10m; at most 1h"
+        ),
+        "session_idle": Key("session_idle_ns", _lifetime, "DUR", "how long after its last refresh a session ends: 14d"),
+        "session_lifetime": Key(
+            "session_lifetime_ns", _lifetime, "DUR", "how long after its login it ends at the latest: 90d"
+        ),
     },
 }
 """All there are, by section."""
