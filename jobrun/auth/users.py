@@ -60,9 +60,11 @@ class Users:
         *,
         role: str | None = None,
         disabled: bool | None = None,
-        ceilings: Mapping[str, int] | None = None,
+        ceilings: Mapping[str, int | None] | None = None,
     ) -> User:
-        """Changes what is not None. Raises UserNotFound, LastAdmin, InvalidRequest (role)."""
+        """Changes what is not None; a ceiling that is None ends.
+
+        Raises UserNotFound, LastAdmin, InvalidRequest (role)."""
         given = None if role is None else scope_words.role_of(role)
         changing = self._desk.store.change_user(name, role=given, disabled=disabled, ceilings=ceilings)
         await self._decide(caller, "user.set", name, changing)

@@ -98,9 +98,9 @@ def _run(command: Command, words: Sequence[str]) -> int:
 
     parsed = parse_words(command.name, (*command.options, HELP), words, mixed=command.mixed)
     if parsed.flag(HELP.key):
-        from jobrun.cli.help import command_help
+        from jobrun.cli.help import command_help, width_of_stdout
 
-        put(command_help(command))
+        put(command_help(command, width_of_stdout()))
         return 0
     return command.run(parsed, read_environment())
 

@@ -27,9 +27,7 @@ WITHHELD = (b"JOBRUN_TOKEN", b"JOBRUN_PASSWORD")
 SPEC_OPTIONS = (
     Option("--name", "a label for lists", "NAME"),
     Option("--env", "a variable of the job; a name alone copies yours", "K[=V]", many=True),
-    Option(
-        "--env-file", "a file of such lines; empty ones and those that begin with # are left out", "FILE", many=True
-    ),
+    Option("--env-file", "a file of such lines; those that are empty or begin with # are left out", "FILE", many=True),
     Option("--secret", "a variable that is copied, and masked in the output (not in this version)", "K", many=True),
     Option("--cwd", "the job's working folder", "DIR"),
     Option("-i", "read stdin to its end first, at most 1 MiB, and give it to the job"),

@@ -17,14 +17,18 @@ usage: python3 build.py COMMAND
   run -- ARGV...           build for this machine if needed, and run ARGV as a job
   run COMMAND...           the same with any command of jobrun: run list -a
   test [PYTEST ARGS]       the whole test suite, some at once, or what pytest is told to take, one by one
-  check                    ruff, mypy, buf lint, and whether the generated code fits proto/
+  check                    ruff, mypy, buf lint, and whether what is generated is current
   proto                    generate jobrun/wire/gen from proto/
+  docs                     make docs/reference and docs/man from the program's tables
   build [--check] [--output FILE] [--version X.Y.Z]
                            the file for all targets, its bill of materials and SHA256SUMS; --check: again elsewhere,
                            to see that the same bytes come out
   build --this-machine [--output FILE] [--version X.Y.Z]
   portability [WORD...]    a table of what the file for all targets does on each that can be had here; WORD: part of
                            a target's name
+  image [--output FILE] [--stand-in]
+                           the image of the Dockerfile, by docker or podman, if its tests pass; --stand-in: on a base
+                           of Debian's, for trying it where none can be pulled
   bench [ARGS]             figures beside those of other programs
   lock                     resolve packaging/*.in anew; takes the newest releases
 """
@@ -37,8 +41,10 @@ def main(argv: Sequence[str]) -> int:
         "test": test,
         "check": check,
         "proto": proto,
+        "docs": docs,
         "build": build,
         "portability": portability,
+        "image": image,
         "bench": bench,
         "lock": lock,
     }
@@ -98,6 +104,14 @@ def proto(_: list[str]) -> int:
     return 0
 
 
+def docs(_: list[str]) -> int:
+    """Make the reference and the manual pages."""
+    from builder import docs
+
+    docs.write()
+    return 0
+
+
 def build(words: list[str]) -> int:
     """Write the file, for all targets or this machine."""
     from builder import assemble, freshness
@@ -142,6 +156,21 @@ def portability(words: list[str]) -> int:
 
     build([])
     portability.table(DIST, words)
+    return 0
+
+
+def image(words: list[str]) -> int:
+    """Build the image, and test it."""
+    import argparse
+    from pathlib import Path
+
+    from builder import image
+
+    parser = argparse.ArgumentParser(prog="build.py image")
+    parser.add_argument("--output", type=Path, metavar="FILE", help="save it there, for docker load")
+    parser.add_argument("--stand-in", action="store_true", help="on a base made by debootstrap")
+    options = parser.parse_args(words)
+    image.build(options.output, stand_in=options.stand_in)
     return 0
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import field_mask_pb2
 
 from jobrun.client import accounts
 from jobrun.client.access import MachineAccess
@@ -93,6 +94,22 @@ def test_a_user_as_it_stands(office: LoginServer) -> None:
     assert not user.ceilings.ListFields()
     users = office.admin.admin.ListUsers(admin_service_pb2.ListUsersRequest(), timeout=WITHIN_S).users
     assert [one for one in users if one.username == "bob"] == [user]
+
+
+def test_a_mask_says_which_ceilings_change(office: LoginServer) -> None:
+    """A program would have to read all ceilings to change one, and undo what another changed meanwhile."""
+    office.hire("mia", "user", job_pb2.Limits(open_files=77, cpus=3))
+
+    def change(ceilings: job_pb2.Limits, *paths: str) -> admin_service_pb2.UpdateUserRequest:
+        mask = field_mask_pb2.FieldMask(paths=paths)
+        return admin_service_pb2.UpdateUserRequest(username="mia", ceilings=ceilings, ceilings_mask=mask)
+
+    update = office.admin.admin.UpdateUser
+    user = update(change(job_pb2.Limits(processes=9), "cpus", "processes"), timeout=WITHIN_S).user
+    assert user.ceilings == job_pb2.Limits(open_files=77, processes=9)
+    for wrong in (change(job_pb2.Limits(), "memory"), change(job_pb2.Limits(cpus=1), "processes")):
+        answer = refused(update, wrong)
+        assert (answer.code, answer.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["ceilings_mask"])
 
 
 def test_a_machine_token_is_shown_once(office: LoginServer) -> None:

@@ -1,6 +1,6 @@
 """The script for bash, 4.2 or newer, with the package bash-completion or without it.
 
-Words are compared, never evaluated: what a server says goes through no expansion (so no `compgen -W`, which has some)."""
+Words are compared, never evaluated: what a server says goes through no expansion, as `compgen -W` would have it."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ VALUES = """\
 _jobrun_value() {
     case $1 in
 """
-TAIL = """\
+TAIL = r"""
     esac
 }
 
-# Takes those of the words that begin with what is typed. bash replaces what stands behind its last break (= or :) alone.
+# Takes those of the words that begin with what is typed. bash replaces what stands behind its last break (= :) alone.
 _jobrun_offer() {
     local word
     for word; do
@@ -162,7 +162,7 @@ def script() -> str:
     names = [command.name for command in commands if " " not in command.name]
     facts = [f"        '') below=({_words(names)}) ;;\n", *(_facts(command) for command in commands)]
     values = [line for command in commands for line in _values(command)]
-    return "".join([HEAD, *facts, VALUES, *values, TAIL])
+    return "".join([HEAD, *facts, VALUES, *values, TAIL.lstrip("\n")])
 
 
 def _facts(command: Command) -> str:

@@ -101,7 +101,8 @@ function __jobrun_jobs
     set -a server (string match -- '--server=*' $words)
     contains -- --local $words; and set server --local
     set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
-    command timeout 2 $program list $server -a -n 50 --no-start 2>/dev/null </dev/null | string replace -f -r '^([a-z0-9]+) +' '$1\\t'
+    command timeout 2 $program list $server -a -n 50 --no-start 2>/dev/null </dev/null |
+        string replace -f -r '^([a-z0-9]+) +' '$1\\t'
     printf '@last\\tyour newest job\\n'
 end
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from jobrun.cli.command import Command
 from jobrun.cli.options import Option
@@ -103,7 +103,7 @@ def script() -> str:
     return "".join([HEAD, *levels, SERVER, f"      {names})\n", CHOSEN, *map(_command, [*top, *below]), TAIL])
 
 
-def _level(name: str, commands: list[Command] | tuple[Command, ...]) -> str:
+def _level(name: str, commands: Sequence[Command]) -> str:
     rows = [shlex.quote(f"{one.name.removeprefix(name + ' ')}:{one.summary}") for one in commands]
     return f"    {shlex.quote(name)}) commands=({' '.join(rows)}) ;;\n"
 
