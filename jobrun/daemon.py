@@ -40,6 +40,7 @@ TAKE_OVER_S = 10.0
 """How long a private server waits for one that is ending."""
 DRAIN_S = 5.0
 """For calls that are under way when the server ends; those that wait for jobs end at once."""
+
 log = logging.getLogger(__name__)
 
 
