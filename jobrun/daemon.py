@@ -1,6 +1,6 @@
 """The server, put together: everything is built here, in the order in which it is needed, and taken down in reverse.
 
-Jobs are not part of it: they go on, and the next server takes them over."""
+Jobs are not part of it: they go on, and the next server takes them over. But in a container, which ends with it."""
 
 from __future__ import annotations
 
@@ -40,6 +40,11 @@ TAKE_OVER_S = 10.0
 """How long a private server waits for one that is ending."""
 DRAIN_S = 5.0
 """For calls that are under way when the server ends; those that wait for jobs end at once."""
+CONTAINED_GRACE_S = 3.0
+"""What jobs of a container get between the signal and SIGKILL, where the server's end is theirs: Docker gives 10 s to
+all of it, and DRAIN_S comes behind."""
+CONTAINED_S = CONTAINED_GRACE_S + 1.5
+"""For their ends to be on record; a job that can not be killed holds nobody up for longer."""
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +85,8 @@ async def _run(settings: ServerSettings, engine: LocalEngine) -> None:
         jobs, helpers = await _open_jobs(settings, engine, login, signals, stack)
         calls, api = await _open_api(settings, jobs, login)
         stack.push_async_callback(_close_api, api, signals)
+        if settings.contained:
+            stack.push_async_callback(_end_jobs, jobs, signals)
         ready = await _listen(settings, api, login)
         _say_ready(settings, ready, file, login)
         reason = await _first(signals.first.wait(), _idle(settings, jobs, calls), _one_fails(helpers))
@@ -207,6 +214,12 @@ async def _close_api(api: ApiServer, signals: Signals) -> None:
     """Drain; a second signal cuts that short."""
     await _first(api.stop(DRAIN_S), signals.second.wait())
     await api.stop(0)
+
+
+async def _end_jobs(jobs: JobService, signals: Signals) -> None:
+    """Clients still hear of their ends; a second signal cuts that short."""
+    grace_ns = int(CONTAINED_GRACE_S * 1e9)
+    await _first(jobs.stop_running("its server", grace_ns), asyncio.sleep(CONTAINED_S), signals.second.wait())
 
 
 def _say_ready(settings: ServerSettings, ready: Ready | None, file: ReadyFile, login: Login | None) -> None:

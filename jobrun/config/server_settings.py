@@ -44,6 +44,8 @@ class ServerSettings:
     """Seconds after its last refresh that a session ends."""
     session_lifetime_s: int = 90 * DAY_S
     """Seconds after its login that a session ends."""
+    contained: bool = False
+    """It is the first process of a container: its end is the end of every process there, so of all jobs."""
 
     @property
     def login(self) -> bool:

@@ -284,6 +284,21 @@ class JobService:
             ends.cancel()
             closing.cancel()
 
+    # of all, for a server that takes its jobs along
+
+    async def stop_running(self, by: str, most_grace_ns: int) -> None:
+        """Take and begin nothing any more, stop what was begun, and wait for the ends. What waits in the queue stays
+        there for the next server."""
+        self._closing.set()
+        self._tools.queue.close()
+        if accepting := set().union(*self._accepting.values()):
+            await asyncio.wait(accepting)
+        begun = [one for one in self._jobs.live.values() if one.phase is not Phase.WAITING and not one.ended.is_set()]
+        for live in begun:
+            with contextlib.suppress(TooManyStops, JobDamaged):  # as in stop_all
+                self._jobs.stop(live, None, min(most_grace_ns, live.job.spec.grace_ns), by)
+        await asyncio.gather(*(live.ended.wait() for live in begun))
+
     # what they share
 
     def _visible(self, caller: Caller, job_id: str) -> LiveJob | Job:

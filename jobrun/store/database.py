@@ -85,18 +85,23 @@ def explained(path: Path) -> Iterator[None]:
 def translated(error: sqlite3.Error, path: Path) -> Exception:
     """What `error` means here; itself where it is a fault of ours."""
     text = str(error)
-    if "disk is full" in text or ("disk I/O error" in text and _no_room(path)):
-        return StorageFull(f"no room on the file system of {path.parent}: make some there")
+    if "disk is full" in text or ("disk I/O error" in text and is_full(path)):
+        return no_room(path)
     if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
         return _damaged(path, text)
     return error
+
+
+def no_room(path: Path) -> StorageFull:
+    """One text for all reasons."""
+    return StorageFull(f"no room on the file system of {path.parent}: make some there")
 
 
 def _damaged(path: Path, what: str) -> StoreError:
     return StoreError(f"{path} can not be used ({' '.join(what.split())}): put a backup back, or move it away")
 
 
-def _no_room(path: Path) -> bool:
-    """SQLite calls a full disk an I/O error where it can not grow its -shm file."""
+def is_full(path: Path) -> bool:
+    """Whether its file system is, or as good as. SQLite calls it an I/O error where it can not grow its -shm file."""
     room = os.statvfs(path.parent)
     return room.f_bavail * room.f_frsize < (1 << 20) or (room.f_files > 0 and room.f_favail == 0)

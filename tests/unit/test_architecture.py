@@ -15,6 +15,7 @@ GENERATED = ROOT / "jobrun" / "wire" / "gen"
 ALLOWED: dict[str, set[str]] = {
     "limits": set(),
     "version": set(),
+    "init": set(),
     "jobfile": set(),
     "runner": {"limits", "jobfile"},
     "model": {"limits"},
@@ -35,7 +36,7 @@ ENGINE = "jobrun.jobs.local_engine"
 ENGINE_PARTS = {"jobrun.jobs.job_records", "jobrun.jobs.spawner_process"}
 ALSO_ALLOWED: dict[str, set[str]] = {
     **{name: {"runner", "jobfile"} for name in (ENGINE, *ENGINE_PARTS)},
-    "jobrun.cli.server": {"daemon"},
+    "jobrun.cli.server": {"daemon", "init"},
     "jobrun.cli.server_owner": {"auth"},  # what the owner of a data folder does to it without a server
 }
 # daemon.py puts everything of a server together. VERSION may be told by everybody but those that must stay small.
