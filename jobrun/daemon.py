@@ -1,12 +1,11 @@
 """The server, put together: everything is built here, in the order in which it is needed, and taken down in reverse.
 
-Jobs are not part of it: they go on, and the next server takes them over."""
+Jobs are not part of it: they go on, and the next server takes them over. But in a container, which ends with it."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import os
 import resource
@@ -17,21 +16,21 @@ from collections.abc import Coroutine
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from jobrun.cli.text import escape
 from jobrun.config.listen import reachable_host
 from jobrun.config.server_settings import ServerSettings
 from jobrun.files.data_folder import DataFolder
 from jobrun.files.data_lock import DataLock, LockText
+from jobrun.files.private_files import sweep_scratch
 from jobrun.files.ready_file import Ready, ReadyFile
 from jobrun.jobs.local_engine import LocalEngine
 from jobrun.model.errors import JobrunError
+from jobrun.model.shown import escape
 from jobrun.runner.syscalls import Syscalls
 
 if TYPE_CHECKING:
     from jobrun.api.calls import Calls
+    from jobrun.api.login import Login
     from jobrun.api.server import ApiServer
-    from jobrun.api.tls import ReloadingCertificate
-    from jobrun.auth.auth import Auth
     from jobrun.jobs.service import JobService
     from jobrun.store.jobs import JobStore
 
@@ -41,6 +40,11 @@ TAKE_OVER_S = 10.0
 """How long a private server waits for one that is ending."""
 DRAIN_S = 5.0
 """For calls that are under way when the server ends; those that wait for jobs end at once."""
+CONTAINED_GRACE_S = 3.0
+"""What jobs of a container get between the signal and SIGKILL, where the server's end is theirs: Docker gives 10 s to
+all of it, and DRAIN_S comes behind."""
+CONTAINED_S = CONTAINED_GRACE_S + 1.5
+"""For their ends to be on record; a job that can not be killed holds nobody up for longer."""
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,7 @@ def serve(settings: ServerSettings) -> int:
     try:
         text = LockText(f"{settings.version} {settings.build}", str(settings.socket or ""), login=settings.login)
         lock.take(text, TAKE_OVER_S if settings.private else 0.0)
+        sweep_scratch(settings.data)
         engine = LocalEngine(DataFolder(settings.data))
         engine.start()  # before grpc, whose threads no fork may meet
         _raise_open_files(engine)  # and behind the spawner: jobs keep what the server was started with
@@ -80,28 +85,12 @@ async def _run(settings: ServerSettings, engine: LocalEngine) -> None:
         jobs, helpers = await _open_jobs(settings, engine, login, signals, stack)
         calls, api = await _open_api(settings, jobs, login)
         stack.push_async_callback(_close_api, api, signals)
+        if settings.contained:
+            stack.push_async_callback(_end_jobs, jobs, signals)
         ready = await _listen(settings, api, login)
         _say_ready(settings, ready, file, login)
         reason = await _first(signals.first.wait(), _idle(settings, jobs, calls), _one_fails(helpers))
         log.info("ending: %s", reason)
-
-
-@dataclasses.dataclass(frozen=True)
-class Login:
-    """What a server with login has beside its jobs."""
-
-    auth: Auth
-    certificate: ReloadingCertificate
-
-    async def reload_for_ever(self, hangup: asyncio.Event) -> None:
-        """At each `hangup`: users from disk, and the certificate. Raises StoreError where the users can not be read:
-        who was shut out must not stay in."""
-        while True:
-            await hangup.wait()
-            hangup.clear()
-            log.info("SIGHUP came: users and certificate are looked at")
-            await self.auth.reload()
-            self.certificate.look()
 
 
 async def _open_login(settings: ServerSettings, file: ReadyFile, stack: contextlib.AsyncExitStack) -> Login | None:
@@ -109,6 +98,7 @@ async def _open_login(settings: ServerSettings, file: ReadyFile, stack: contextl
     if not settings.login:
         return None
     Syscalls().hide_memory()  # jobs have this process's uid
+    from jobrun.api.login import Login
     from jobrun.api.tls import ReloadingCertificate
     from jobrun.auth import certificate
     from jobrun.auth.auth import open_auth
@@ -224,6 +214,12 @@ async def _close_api(api: ApiServer, signals: Signals) -> None:
     """Drain; a second signal cuts that short."""
     await _first(api.stop(DRAIN_S), signals.second.wait())
     await api.stop(0)
+
+
+async def _end_jobs(jobs: JobService, signals: Signals) -> None:
+    """Clients still hear of their ends; a second signal cuts that short."""
+    grace_ns = int(CONTAINED_GRACE_S * 1e9)
+    await _first(jobs.stop_running("its server", grace_ns), asyncio.sleep(CONTAINED_S), signals.second.wait())
 
 
 def _say_ready(settings: ServerSettings, ready: Ready | None, file: ReadyFile, login: Login | None) -> None:

@@ -31,7 +31,7 @@ def look():
                 break  # these come first
             if os.stat(os.fsencode(tree) + b"/" + path).st_size != int(size):
                 raise OSError("%s was changed" % os.fsdecode(path))
-    if status.st_mtime + DAY_S < time.time():
+    if status.st_mtime + DAY_S < time.time() and os.access(entry, os.W_OK):  # an image's is read-only
         os.utime(entry)  # so that unpack.py sees what is in use
 
 

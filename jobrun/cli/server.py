@@ -9,25 +9,24 @@ from typing import TYPE_CHECKING
 from jobrun.cli.command import Command
 from jobrun.cli.options import Option, Parsed
 from jobrun.cli.server_owner import CONFIG, DATA, OWNERS_COMMANDS, read_config
+from jobrun.cli.server_unit import SERVER_UNIT
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal, UsageError
 from jobrun.config.numbers import parse_count, parse_duration
 from jobrun.config.paths import make_private_folder, private_build, private_place, server_data
 from jobrun.config.server_keys import keys_in_words
-from jobrun.config.server_settings import ServerSettings
+from jobrun.config.server_settings import LISTEN, SLOTS_PER_CPU, ServerSettings
 from jobrun.config.target import parse_loopback
 
 if TYPE_CHECKING:
     from jobrun.config.server_file import ServerFile
 
-LISTEN = "127.0.0.1:50443"
 IDLE_S = 90.0
 """After this long without job and client a private server ends (CONTRACT 1: a minute or more)."""
-SLOTS_PER_CPU = 4
-"""CONTRACT 3, queue."""
-LATER = ("backup", "reindex", "unit")
+LATER = ("backup", "reindex")
+BELOW = (*OWNERS_COMMANDS, SERVER_UNIT)
 """Words behind `server` that the contract has."""
-LEVELS = ("strong", "medium", "partial", "none")
+LEVELS = "strong|medium|partial|none"
 
 
 def server(parsed: Parsed, environment: Environment) -> int:
@@ -35,12 +34,16 @@ def server(parsed: Parsed, environment: Environment) -> int:
     if parsed.words and parsed.words[0] in LATER:
         raise NotBuilt(f"server {parsed.words[0]}")
     if parsed.words:
-        known = ", ".join(command.name.removeprefix("server ") for command in OWNERS_COMMANDS)
+        known = ", ".join(command.name.removeprefix("server ") for command in BELOW)
         raise UsageError(f"server {parsed.words[0]}: no such command: one of {known}; without one a server runs")
     settings = build_settings(parsed, environment)
     os.umask(0o077)
     if settings.private:
         forget_signals()
+    if settings.contained:
+        from jobrun.init import become_init
+
+        become_init()
     from jobrun.daemon import serve
 
     return serve(settings)
@@ -68,8 +71,9 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     place = private_place(environment, private_build(VERSION, BUILD)) if private and not told else None
     named = parsed.filled("--data") or (place.data if place else server_data(environment))
     data = make_private_folder(os.path.abspath(named), "name another by --data")
-    if insecure and os.path.lexists(DataFolder(Path(data)).users):
-        raise Refusal(f"server: --insecure: {data} belongs to a server with login: name another folder by --data")
+    if (private or insecure) and os.path.lexists(DataFolder(Path(data)).users):
+        option = "--private" if private else "--insecure"
+        raise Refusal(f"server: {option}: {data} belongs to a server with login: name another folder by --data")
     socket = parsed.text("--socket") or (place.socket if place else None)
     slots = parsed.number("--slots") or config.slots
     return ServerSettings(
@@ -86,14 +90,13 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
         build=BUILD or "source",
         certificate=config.certificate,
         key=config.key,
+        contained=os.getpid() == 1,
         **_lifetimes(config),
     )
 
 
 def _check_level(parsed: Parsed) -> None:
     level = parsed.text("--isolation") or "none"
-    if level not in LEVELS:
-        raise parsed.usage_error(f"--isolation: {level} is none of {' '.join(LEVELS)}")
     if level != "none":
         raise NotBuilt(f"--isolation {level}")
 
@@ -153,14 +156,13 @@ COMMANDS = (
         "--insecure. The first start makes a certificate and the user admin, whose password lies in the\n"
         "data folder, and prints the line to log in by. SIGHUP: look at users and certificate again.\n"
         "Later: server " + ", ".join(LATER) + " (not in this version).\n\n"
-        "--config is an INI file, in which all may be left out; relative names of files begin at its folder:\n"
-        + keys_in_words(),
+        "The file of --config is INI, and each line of it may be left out: " + keys_in_words() + ".",
         options=(
             Option("--listen", f"where to listen ({LISTEN}); port 0 takes a free one", "HOST:PORT"),
             DATA,
             CONFIG,
             Option("--insecure", "plaintext without login, on loopback, never for root"),
-            Option("--isolation", "the least isolation of jobs: none (others are not in this version)", "LEVEL"),
+            Option("--isolation", "the least isolation of jobs: none (others are not in this version)", LEVELS),
             Option("--slots", "how many jobs of one slot run at a time (four a CPU)", "N", parse_count),
             Option("--private", "be the private server of this user: what a client starts"),
             Option("--socket", "listen at this unix socket (private server)", "PATH"),
@@ -168,6 +170,6 @@ COMMANDS = (
         ),
         run=server,
         example="jobrun server --listen 0.0.0.0:50443",
-        below=OWNERS_COMMANDS,
+        below=BELOW,
     ),
 )

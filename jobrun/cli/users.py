@@ -12,14 +12,14 @@ from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.table import put_table
 from jobrun.cli.terminal import Terminal
-from jobrun.cli.text import escape
 from jobrun.cli.words import no_words, one_word
 from jobrun.config.environment import Environment
 from jobrun.limits import LIMITS
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as wire
 
 HEADER = ("NAME", "ROLE", "STATE", "SESSIONS", "TOKENS", "CREATED", "CEILINGS")
-ROLE = Option("--role", "viewer sees all jobs, user has his own, admin may do all", "ROLE")
+ROLE = Option("--role", "viewer sees all jobs, user has his own, admin may do all", "viewer|user|admin")
 STOP_JOBS, NO_CEILING, ENABLE = "--stop-jobs", "--no-ceiling", "--enable"
 EVERY = "all"
 CEILINGS_HELP = "Limits are ceilings: what the user's jobs may ask for at most, and get where they do not ask."

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -41,6 +41,14 @@ class LostAnswer(Refusal):
 
 class LostConnection(Refusal):
     """There was a connection, and the time to have it back is used up."""
+
+
+REFUSALS: Mapping[grpc.StatusCode, type[Refusal]] = {
+    grpc.StatusCode.NOT_FOUND: NoSuchThing,
+    grpc.StatusCode.UNAUTHENTICATED: LoginNeeded,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionRefused,
+}
+"""What to raise for a status that is not tried again; CallRefused for all others."""
 
 
 def is_retried(error: grpc.RpcError) -> bool:
@@ -92,12 +100,6 @@ def reason_of(error: grpc.RpcError) -> str:
 def refusal_of(error: grpc.RpcError) -> Refusal:
     """What to raise for a status that is not tried again."""
     code, details = status_of(error), details_of(error)
-    if code is grpc.StatusCode.NOT_FOUND:
-        return NoSuchThing(details)
-    if code is grpc.StatusCode.UNAUTHENTICATED:
-        return LoginNeeded(details)
-    if code is grpc.StatusCode.PERMISSION_DENIED:
-        return PermissionRefused(details)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return CallRefused(f"the server does not know this call: it may be older than this client ({details})")
-    return CallRefused(details)
+    return REFUSALS.get(code, CallRefused)(details)

@@ -6,6 +6,10 @@ import dataclasses
 from pathlib import Path
 
 MINUTE_S, DAY_S = 60, 86_400
+LISTEN = "127.0.0.1:50443"
+"""Where a server listens that was not told."""
+SLOTS_PER_CPU = 4
+"""How many jobs of one slot run at a time, where nobody said it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,6 +48,8 @@ class ServerSettings:
     """Seconds after its last refresh that a session ends."""
     session_lifetime_s: int = 90 * DAY_S
     """Seconds after its login that a session ends."""
+    contained: bool = False
+    """It is the first process of a container: its end is the end of every process there, so of all jobs."""
 
     @property
     def login(self) -> bool:

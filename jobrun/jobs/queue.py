@@ -38,6 +38,7 @@ class Queue:
         self._bytes: collections.Counter[str] = collections.Counter()
         self._turns: collections.deque[str] = collections.deque()
         """Users with somebody in their line; the first has the turn."""
+        self._closed = False
 
     def admit(self, job: Waiting) -> bool:
         """True: it has its slots and starts now. False: it waits. Raises QueueFull."""
@@ -89,6 +90,10 @@ class Queue:
         self._take(job)
         return job
 
+    def close(self) -> None:
+        """Nobody gets slots any more: who waits, and who comes, waits for the next server."""
+        self._closed = True
+
     def give_back(self, job_id: str) -> None:
         """The slots of a job that has ended. Nothing where it has none."""
         self._free += self._taken.pop(job_id, 0)
@@ -137,7 +142,7 @@ class Queue:
         return None if self._slots is None else self._free
 
     def _fits(self, slots: int) -> bool:
-        return self._slots is None or slots <= self._free
+        return not self._closed and (self._slots is None or slots <= self._free)
 
     def _take(self, job: Waiting) -> None:
         if self._slots is not None:

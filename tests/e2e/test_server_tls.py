@@ -474,10 +474,11 @@ def test_health_without_tls(insecure_server: InsecureServer) -> None:
     assert shown == f"SERVING {insecure_server.address}\n"
 
 
-def test_insecure_in_the_folder_of_a_server_with_login(server: TlsServer) -> None:
+def test_without_login_in_the_folder_of_a_server_with_login(server: TlsServer) -> None:
     """Every local user could read and stop the jobs of all users, by one mistyped start."""
     server.stop()
     assert str(server.data) in start_refused(server.nobody, 1, "--insecure", *NO_WALLS)
+    assert str(server.data) in start_refused(server.nobody, 1, "--private", "--idle", "5s")
     server.start_again()
     server.owner("health").passed()
 
@@ -485,13 +486,13 @@ def test_insecure_in_the_folder_of_a_server_with_login(server: TlsServer) -> Non
 def test_help(shared: TlsServer) -> None:
     """Nobody would find these commands."""
     told = shared.command("server", "--help").passed().out
-    for word in ("passwd", "new-cert", "health"):
+    for word in ("passwd", "new-cert", "health", "unit"):
         assert f"server {word}" in told
         assert f"jobrun server {word}" in shared.command("server", word, "--help").passed().out
 
 
 def test_what_is_not_built(nobody: Nobody) -> None:
     """Somebody would take silence for a backup."""
-    for word in ("backup", "reindex", "unit"):
+    for word in ("backup", "reindex"):
         assert "not in this version" in nobody.jobrun("server", word).refused(1)
     assert "not in this version" in start_refused(nobody, 1, "--isolation", "strong")

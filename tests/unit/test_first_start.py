@@ -187,6 +187,16 @@ def test_a_file_system_that_does_not_do(
     assert words in line
 
 
+@needs_root
+def test_an_old_cache_that_is_read_only(file: Path, env: dict[str, str]) -> None:
+    """An image that is a day old would not start any more where its root is read-only: it can not note its use."""
+    unpacked = answer(file, env=env)["module"]
+    os.utime(entry(env), (0, 0))
+    script = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"'
+    assert answer("unshare", "-m", "sh", "-c", script, cache(env), file, env=env)["module"] == unpacked
+    assert entry(env).stat().st_mtime == 0
+
+
 # What is there already
 
 
