@@ -125,14 +125,9 @@ def test_zsh_completes(shells: Home) -> None:
             assert prompt.complete(typed).removesuffix("=").endswith(word)
 
 
-@pytest.mark.parametrize(("typed", "line"), TYPED)
-def test_fish_completes(shells: Home, typed: str, line: str) -> None:
+def test_fish_completes(shells: Home) -> None:
     """The same in fish, which offers words."""
-    assert fish(shells, typed) == [shlex.split(line)[-1]]
-
-
-def test_fish_completes_the_options_of_the_program(shells: Home) -> None:
-    """`jobrun run ls --colo` would offer options of jobrun, or none."""
+    assert [fish(shells, typed) for typed, _ in TYPED] == [[shlex.split(line)[-1]] for _, line in TYPED]
     for typed, word in OF_THE_PROGRAM:
         assert word in fish(shells, typed)
 
