@@ -32,6 +32,7 @@ ELSEWHERE_PROGRAMS = (
     "python3 build.py ",
     "jobrun server --insecure ",
     "grpcurl ",
+    "rm -r ~/.cache/jobrun ",
 )
 """All that may be in them."""
 OTHERS_OPTIONS = frozenset({"--"})
