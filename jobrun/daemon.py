@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import os
 import resource
@@ -17,7 +16,6 @@ from collections.abc import Coroutine
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from jobrun.cli.text import escape
 from jobrun.config.listen import reachable_host
 from jobrun.config.server_settings import ServerSettings
 from jobrun.files.data_folder import DataFolder
@@ -26,13 +24,13 @@ from jobrun.files.private_files import sweep_scratch
 from jobrun.files.ready_file import Ready, ReadyFile
 from jobrun.jobs.local_engine import LocalEngine
 from jobrun.model.errors import JobrunError
+from jobrun.model.shown import escape
 from jobrun.runner.syscalls import Syscalls
 
 if TYPE_CHECKING:
     from jobrun.api.calls import Calls
+    from jobrun.api.login import Login
     from jobrun.api.server import ApiServer
-    from jobrun.api.tls import ReloadingCertificate
-    from jobrun.auth.auth import Auth
     from jobrun.jobs.service import JobService
     from jobrun.store.jobs import JobStore
 
@@ -42,8 +40,6 @@ TAKE_OVER_S = 10.0
 """How long a private server waits for one that is ending."""
 DRAIN_S = 5.0
 """For calls that are under way when the server ends; those that wait for jobs end at once."""
-RELOAD_AGAIN_S = 60.0
-"""Between two attempts to read users that could not be read: a line in the log each."""
 CONTAINED_GRACE_S = 3.0
 """What jobs of a container get between the signal and SIGKILL, where the server's end is theirs: Docker gives 10 s to
 all of it, and DRAIN_S comes behind."""
@@ -97,39 +93,12 @@ async def _run(settings: ServerSettings, engine: LocalEngine) -> None:
         log.info("ending: %s", reason)
 
 
-@dataclasses.dataclass(frozen=True)
-class Login:
-    """What a server with login has beside its jobs."""
-
-    auth: Auth
-    certificate: ReloadingCertificate
-
-    async def reload_for_ever(self, hangup: asyncio.Event) -> None:
-        """At each `hangup`: the certificate, and users from disk. What can not be used ends no server: what was known
-        before stays, and users are asked for again, so that who was shut out is not in for longer than must be."""
-        again_s = None
-        while True:
-            with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(hangup.wait(), again_s)
-                hangup.clear()
-                log.info("SIGHUP came: users and certificate are looked at")
-                self.certificate.look()
-            again_s = None if await self._read_users() else RELOAD_AGAIN_S
-
-    async def _read_users(self) -> bool:
-        try:
-            await self.auth.reload()
-        except JobrunError as error:
-            log.error("users stay as they were, until these can be read: %s", error)
-            return False
-        return True
-
-
 async def _open_login(settings: ServerSettings, file: ReadyFile, stack: contextlib.AsyncExitStack) -> Login | None:
     """Users, keys and certificate; all made at the first start. None on a server without login."""
     if not settings.login:
         return None
     Syscalls().hide_memory()  # jobs have this process's uid
+    from jobrun.api.login import Login
     from jobrun.api.tls import ReloadingCertificate
     from jobrun.auth import certificate
     from jobrun.auth.auth import open_auth

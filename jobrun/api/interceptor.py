@@ -3,7 +3,6 @@ incidents, and the call is counted."""
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,7 +13,7 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from jobrun.api import incident
-from jobrun.api.calls import Call, Calls
+from jobrun.api.calls import Calls
 from jobrun.api.current import caller_if_any, set_current_caller
 from jobrun.api.status import DETAILS_KEY, Refusal, internal, refusal_of
 from jobrun.api.turns import to_its_end
@@ -134,10 +133,15 @@ class Interceptor(grpc.aio.ServerInterceptor):
             left = self._gate.seconds_left(caller)
         with self._calls.one(caller or f"{method.name} at {network_of(address_of(peer))}", left) as call:
             if method.takes_stream:
-                request = _requests(method, context)
+                request: Any = _requests(method, context)
             else:
-                request = await _request(method, context, call, STRANGERS_REQUEST_S if caller is None else REQUEST_S)
-            return await _behave(method, request, context, call)
+                call.awaits_request(STRANGERS_REQUEST_S if caller is None else REQUEST_S)
+                request = await _request(method, context)
+            if method.lasts:
+                call.goes_on()
+            else:
+                call.must_finish()
+            return await _behave(method, request, context)
 
 
 def _method(name: str, handler: Handler) -> Method:
@@ -153,9 +157,7 @@ def _method(name: str, handler: Handler) -> Method:
     )
 
 
-async def _behave(method: Method, request: Any, context: Context, call: Call) -> Any:
-    if not method.lasts:
-        call.must_finish()
+async def _behave(method: Method, request: Any, context: Context) -> Any:
     answer = method.behaviour(request, context)
     if not inspect.isasyncgen(answer):
         return await answer
@@ -164,20 +166,11 @@ async def _behave(method: Method, request: Any, context: Context, call: Call) ->
     return None
 
 
-async def _request(method: Method, context: Context, call: Call, within_s: float) -> Any:
-    """The one request. Meanwhile its caller's session may end, and the call with it."""
-    late = asyncio.get_running_loop().call_later(within_s, _cut_late, call, within_s)
-    try:
-        data: Any = await context.read()
-    finally:
-        late.cancel()
+async def _request(method: Method, context: Context) -> Any:
+    data: Any = await context.read()
     if data is grpc.aio.EOF:
         raise InvalidRequest("request", "there is none")
     return _parsed(method, data)
-
-
-def _cut_late(call: Call, within_s: float) -> None:
-    call.cut(InvalidRequest("request", f"did not come within {within_s:g} s"))
 
 
 async def _requests(method: Method, context: Context) -> AsyncIterator[Any]:

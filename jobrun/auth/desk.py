@@ -34,7 +34,7 @@ class Desk:
         return name if name in self.store.people.accounts else ""
 
     def forget_first_password(self, user: str) -> None:
-        """After a change of the password of `user`: once it is the admin's, the file says nothing any more."""
+        """After `user` got another password, or went: once it is the admin, the file says nothing any more."""
         if user != FIRST_ADMIN:
             return
         try:

@@ -62,8 +62,11 @@ class MachineTokens:
         )
         return token, await self._desk.kept.run(self._create(caller, token))
 
-    def list(self, caller: Caller, *, all_users: bool) -> list[MachineToken]:
-        """Those that hold, newest first: the caller's own, or all. Raises ScopeMissing."""
+    def list(
+        self, caller: Caller, *, all_users: bool, page: int, before_ns: int | None = None
+    ) -> tuple[list[MachineToken], int | None]:
+        """A page of those that hold, newest first: of the caller's own, or of all; `before_ns`: made before. And where
+        the next page begins; None: nowhere. Raises ScopeMissing."""
         if all_users:
             scope_words.check_has(caller.scopes, frozenset({Scope.ADMIN}))
         now_ns = self._clock.now_ns()
@@ -71,8 +74,10 @@ class MachineTokens:
             dataclasses.replace(one.token, last_used_ns=self._used.of(one.token))
             for one in self._people.tokens.values()
             if (all_users or one.token.user == caller.user) and _holds(one, now_ns)
+            if before_ns is None or one.token.created_ns < before_ns
         ]
-        return sorted(holding, key=lambda token: (token.created_ns, token.id), reverse=True)
+        holding.sort(key=lambda token: (token.created_ns, token.id), reverse=True)
+        return _page_of(holding, page)
 
     async def revoke(self, caller: Caller, token: str) -> MachineToken:
         """Ends one by its id, or by its name among the caller's own; an admin anybody's by its id.
@@ -112,6 +117,15 @@ class MachineTokens:
             if one.token.name == text and _holds(one, now_ns):
                 return one.token
         raise MachineTokenNotFound
+
+
+def _page_of(holding: list[MachineToken], page: int) -> tuple[list[MachineToken], int | None]:
+    """Those of one moment stay together."""
+    if len(holding) <= page:
+        return holding, None
+    last_ns = holding[page - 1].created_ns
+    found = [token for token in holding if token.created_ns >= last_ns]
+    return found, last_ns if len(found) < len(holding) else None
 
 
 def _holds(one: StoredToken, now_ns: int) -> bool:

@@ -14,6 +14,7 @@ from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal, UsageError
 from jobrun.config.numbers import parse_count, parse_duration
 from jobrun.config.paths import make_private_folder, private_build, private_place, server_data
+from jobrun.config.server_keys import keys_in_words
 from jobrun.config.server_settings import ServerSettings
 from jobrun.config.target import parse_loopback
 
@@ -157,7 +158,9 @@ COMMANDS = (
         description="Prints one ready line once it serves, then events. TLS and login are always on, unless\n"
         "--insecure. The first start makes a certificate and the user admin, whose password lies in the\n"
         "data folder, and prints the line to log in by. SIGHUP: look at users and certificate again.\n"
-        "Later: server " + ", ".join(LATER) + " (not in this version).",
+        "Later: server " + ", ".join(LATER) + " (not in this version).\n\n"
+        "--config is an INI file, in which all may be left out; relative names of files begin at its folder:\n"
+        + keys_in_words(),
         options=(
             Option("--listen", f"where to listen ({LISTEN}); port 0 takes a free one", "HOST:PORT"),
             DATA,

@@ -15,10 +15,10 @@ from jobrun.cli.render import finished_word
 from jobrun.cli.session import JSON, SERVER_OPTIONS, open_calls
 from jobrun.cli.several import try_all
 from jobrun.cli.signals import leave_on_signals
-from jobrun.cli.text import escape
 from jobrun.cli.words import no_words, some_ids
 from jobrun.config.environment import Environment
 from jobrun.config.numbers import parse_grace
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import job_pb2
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 

@@ -12,13 +12,13 @@ from jobrun.cli.render import time_text
 from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts, target_of
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.table import put_table
-from jobrun.cli.text import escape
 from jobrun.cli.words import no_words, one_word
 from jobrun.config.environment import Environment
 from jobrun.config.errors import Refusal
 from jobrun.config.logins import open_logins
 from jobrun.config.numbers import parse_duration
 from jobrun.config.token_string import compose_token
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import token_service_pb2 as wire
 
 if TYPE_CHECKING:

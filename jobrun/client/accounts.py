@@ -26,6 +26,8 @@ Answer = TypeVar("Answer")
 
 ANSWER_S = 60.0
 """Seconds for an answer: passwords wait for their turn to be hashed."""
+PAGE = 1000
+"""Machine tokens asked for at once, the most that a server gives (token_service.proto)."""
 RECONNECT_S = 2.0
 """Seconds that an outage may take: somebody waits at a prompt."""
 
@@ -99,8 +101,13 @@ class Accounts:
 
     def tokens(self, *, all_users: bool) -> Sequence[token.MachineToken]:
         """Those that hold, newest first."""
-        request = token.ListMachineTokensRequest(all_users=all_users)
-        return self._token(lambda stub, who: stub.ListMachineTokens(request, timeout=ANSWER_S, metadata=who)).tokens
+        request, found = token.ListMachineTokensRequest(all_users=all_users, page_size=PAGE), list[token.MachineToken]()
+        while True:
+            page = self._token(lambda stub, who: stub.ListMachineTokens(request, timeout=ANSWER_S, metadata=who))
+            found += page.tokens
+            if not page.next_page_token:
+                return found
+            request.page_token = page.next_page_token
 
     def revoke_token(self, name: str) -> token.MachineToken | None:
         """Ends a machine token by its id, or its name among the caller's own. None: it is ended, and the answer that

@@ -76,9 +76,9 @@ class UserStore:
         *,
         role: Role | None = None,
         disabled: bool | None = None,
-        ceilings: Mapping[str, int] | None = None,
+        ceilings: Mapping[str, int | None] | None = None,
     ) -> None:
-        """What is not None; to disable ends sessions. Raises UserNotFound, LastAdmin."""
+        """What is not None; a ceiling that is None ends; to disable ends sessions. Raises UserNotFound, LastAdmin."""
         await self._change(
             name, lambda db: writes.change_user(db, name, role=role, disabled=disabled, ceilings=ceilings)
         )

@@ -12,10 +12,10 @@ from typing import Any, Final
 from jobrun.model.caller import Role, Scope
 from jobrun.model.errors import LastAdmin, MachineTokenExists, TooMany, UserExists, UserNotFound
 from jobrun.model.user import MachineToken, scope_text
-from jobrun.store.users_rows import ceilings_text
+from jobrun.store.users_rows import ceilings_text, read_ceilings
 
 FIRST_PASSWORD: Final = "first_password_of"
-"""Key in meta: whose first password lies in a file, until it is changed."""
+"""Key in meta: whose first password lies in a file, until it is changed or he is removed."""
 MOST_USERS: Final = 1000
 """All are in memory, and in one answer."""
 MOST_SESSIONS: Final = 100
@@ -108,9 +108,9 @@ def change_user(
     *,
     role: Role | None,
     disabled: bool | None,
-    ceilings: Mapping[str, int] | None,
+    ceilings: Mapping[str, int | None] | None,
 ) -> None:
-    """Changes what is not None. Raises UserNotFound, LastAdmin."""
+    """Changes what is not None; a ceiling that is None ends. Raises UserNotFound, LastAdmin."""
     _must_exist(db, name)
     if disabled or (role is not None and role is not Role.ADMIN):
         _check_admin_stays(db, name)
@@ -121,7 +121,10 @@ def change_user(
     if disabled:
         end_sessions(db, name)
     if ceilings is not None:
-        db.execute("UPDATE users SET ceilings = ? WHERE name = ?", (ceilings_text(ceilings), name))
+        (before,) = db.execute("SELECT ceilings FROM users WHERE name = ?", (name,)).fetchone()
+        wanted = {**read_ceilings(before), **ceilings}
+        after = {field: value for field, value in wanted.items() if value is not None}
+        db.execute("UPDATE users SET ceilings = ? WHERE name = ?", (ceilings_text(after), name))
 
 
 def set_password(db: sqlite3.Connection, name: str, password_hash: bytes) -> None:
@@ -149,6 +152,7 @@ def remove_user(db: sqlite3.Connection, name: str, now_ns: int) -> None:
     _must_exist(db, name)
     _check_admin_stays(db, name)
     db.execute("UPDATE users SET removed_ns = ?, password_hash = NULL WHERE name = ?", (now_ns, name))
+    _forget_first_password(db, name)
     end_sessions(db, name)
     db.execute("DELETE FROM machine_tokens WHERE user = ?", (name,))
 
@@ -303,6 +307,10 @@ def _forget_old_tokens(db: sqlite3.Connection, user: str) -> None:
 
 def _put_password(db: sqlite3.Connection, name: str, password_hash: bytes) -> None:
     db.execute("UPDATE users SET password_hash = ? WHERE name = ?", (password_hash, name))
+    _forget_first_password(db, name)
+
+
+def _forget_first_password(db: sqlite3.Connection, name: str) -> None:
     db.execute("DELETE FROM meta WHERE key = ? AND value = ?", (FIRST_PASSWORD, name))
 
 

@@ -100,7 +100,7 @@ def _emulated(architecture: str) -> str:
 def _emulator(architecture: str) -> tuple[str, str]:
     """The emulator, and MAGIC:MASK of its programs."""
     machine = _MACHINES[architecture]
-    magic = b"\x7fELF" + bytes([machine.elf_class, 1]) + bytes(10) + bytes([2, 0, machine.elf_machine, 0])
+    magic = b"\x7fELF" + bytes([machine.elf_class, 1, 1]) + bytes(9) + bytes([2, 0, machine.elf_machine, 0])
     mask = b"\xff" * 7 + b"\0" + b"\xff" * 8 + b"\xfe\xff\xff\xff"
     coded = ":".join("".join(f"\\x{byte:02x}" for byte in text) for text in (magic, mask))
     return f"/usr/bin/qemu-{machine.name}-static", coded

@@ -2,36 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from jobrun.cli.server import LISTEN, SLOTS_PER_CPU
 from jobrun.config.environment import VARIABLES
-from jobrun.config.server_file import KEYS
-from jobrun.config.server_settings import DAY_S, MINUTE_S, ServerSettings
+from jobrun.config.server_keys import KEYS
 from reference.markdown import block, code, page, paragraph, section, table
 
-ABOUT: Mapping[tuple[str, str], tuple[str, str]] = {
-    ("server", "listen"): ("where to listen, HOST:PORT; port 0 takes a free one; --listen wins over it", LISTEN),
-    ("server", "certificate"): (
-        "a certificate of your own, PEM, the server's own first; a path that is relative begins at the file's folder",
-        "one that the server makes",
-    ),
-    ("server", "key"): ("its key; certificate and key go together", "one that the server makes"),
-    ("server", "slots"): ("how many jobs of one slot run at a time; --slots wins over it", f"{SLOTS_PER_CPU} a CPU"),
-    ("login", "access_token_lifetime"): (
-        "how long an access token holds, 1s to 60m",
-        f"{ServerSettings.access_token_s // MINUTE_S}m",
-    ),
-    ("login", "session_idle"): (
-        "after how long without a refresh a session ends",
-        f"{ServerSettings.session_idle_s // DAY_S}d",
-    ),
-    ("login", "session_lifetime"): (
-        "how long after its login a session ends at the latest",
-        f"{ServerSettings.session_lifetime_s // DAY_S}d",
-    ),
-}
-"""What each key of a server's file means, and what holds without it; a test holds them to those that there are."""
 EXAMPLE = """\
 [server]
 listen = 0.0.0.0:50443
@@ -39,7 +13,7 @@ slots = 16
 
 [login]
 session_idle = 7d"""
-KEY_HEAD = ("section", "key", "meaning", "default")
+KEY_HEAD = ("section", "key", "value", "meaning")
 FILE = """\
 `jobrun server --config FILE` reads an INI file in UTF-8. What it does not know it refuses. Durations and numbers are
 those of options.
@@ -69,7 +43,11 @@ is an error, not a missing one. Output is plain text everywhere, so NO_COLOR cha
 
 def configuration_page() -> str:
     """The page."""
-    keys = [(code(f"[{part}]"), code(name), *ABOUT[part, name]) for part, names in KEYS.items() for name in names]
+    keys = [
+        (code(f"[{part}]"), code(name), code(key.value), key.help)
+        for part, keys in KEYS.items()
+        for name, key in keys.items()
+    ]
     return page(
         "Configuration",
         paragraph("A client has no file of settings: options and variables are all. A server may have one."),

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import signal
 import sqlite3
+import ssl
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import field_mask_pb2
 
+from jobrun.client import accounts
+from jobrun.client.access import MachineAccess
+from jobrun.client.connection import Connection
+from jobrun.client.tls_routes import known_route
+from jobrun.config.address import Address
+from jobrun.config.environment import Environment
+from jobrun.config.known_servers import pinned_server
+from jobrun.config.token_string import MachineLogin
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2, auth_service_pb2, job_pb2, token_service_pb2
 from jobrun.wire.gen.jobrun.v1.auth_service_pb2_grpc import AuthServiceStub
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import (
@@ -86,6 +96,22 @@ def test_a_user_as_it_stands(office: LoginServer) -> None:
     assert [one for one in users if one.username == "bob"] == [user]
 
 
+def test_a_mask_says_which_ceilings_change(office: LoginServer) -> None:
+    """A program would have to read all ceilings to change one, and undo what another changed meanwhile."""
+    office.hire("mia", "user", job_pb2.Limits(open_files=77, cpus=3))
+
+    def change(ceilings: job_pb2.Limits, *paths: str) -> admin_service_pb2.UpdateUserRequest:
+        mask = field_mask_pb2.FieldMask(paths=paths)
+        return admin_service_pb2.UpdateUserRequest(username="mia", ceilings=ceilings, ceilings_mask=mask)
+
+    update = office.admin.admin.UpdateUser
+    user = update(change(job_pb2.Limits(processes=9), "cpus", "processes"), timeout=WITHIN_S).user
+    assert user.ceilings == job_pb2.Limits(open_files=77, processes=9)
+    for wrong in (change(job_pb2.Limits(), "memory"), change(job_pb2.Limits(cpus=1), "processes")):
+        answer = refused(update, wrong)
+        assert (answer.code, answer.fields) == (grpc.StatusCode.INVALID_ARGUMENT, ["ceilings_mask"])
+
+
 def test_a_machine_token_is_shown_once(office: LoginServer) -> None:
     """Who reads the list of tokens could use them."""
     user = office.hire("eve", "user")
@@ -99,6 +125,39 @@ def test_a_machine_token_is_shown_once(office: LoginServer) -> None:
     assert made.secret.encode() not in listed.SerializeToString()
     revoke = token_service_pb2.RevokeMachineTokenRequest(token=made.token.id)
     assert user.tokens.RevokeMachineToken(revoke, timeout=WITHIN_S).token.id == made.token.id
+
+
+def test_a_list_of_tokens_has_pages(office: LoginServer) -> None:
+    """A thousand users' tokens do not fit into a message: an admin would be told RESOURCE_EXHAUSTED, and no token."""
+    user = office.hire("many", "user")
+    for number in range(5):
+        user.tokens.CreateMachineToken(token_service_pb2.CreateMachineTokenRequest(name=f"t{number}"), timeout=WITHIN_S)
+    names, request = list[str](), token_service_pb2.ListMachineTokensRequest(page_size=2)
+    while not names or request.page_token:
+        page = user.tokens.ListMachineTokens(request, timeout=WITHIN_S)
+        assert len(page.tokens) <= 2
+        names += [token.name for token in page.tokens]
+        request.page_token = page.next_page_token
+    assert names == ["t4", "t3", "t2", "t1", "t0"]
+    request.page_token = user.tokens.ListMachineTokens(request, timeout=WITHIN_S).next_page_token
+    other = token_service_pb2.ListMachineTokensRequest(all_users=True, page_token=request.page_token)
+    assert refused(user.tokens.ListMachineTokens, other).reason == "INVALID_REQUEST"
+    assert refused(office.admin.tokens.ListMachineTokens, request).reason == "INVALID_REQUEST"
+
+
+def test_a_client_reads_all_pages(office: LoginServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`token list` would show the newest alone, and nobody revokes the others."""
+    user = office.hire("pager", "user")
+    for number in range(3):
+        office.machine(user, f"t{number}")
+    host, port = office.address.rsplit(":", 1)
+    der = ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((host, int(port))))
+    server = Address(host, int(port))
+    access = MachineAccess(MachineLogin(server, "", user.token))
+    connection = Connection(known_route(server, access, pinned_server(str(server), der), Environment({})))
+    monkeypatch.setattr(accounts, "PAGE", 1)
+    assert [token.name for token in accounts.Accounts(connection).tokens(all_users=False)] == ["t2", "t1", "t0"]
+    connection.drop()
 
 
 def on_record(office: LoginServer, name: str) -> list[admin_service_pb2.AuditEvent]:

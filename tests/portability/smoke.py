@@ -4,6 +4,7 @@ which may be too old for jobrun: `python3 smoke.py FILE FOLDER`. Prints what cam
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import platform
@@ -16,6 +17,13 @@ from collections.abc import Sequence
 
 DEADLINE_S = 600.0  # ends what hangs; an emulated machine is 20 times as slow
 ROUNDS = 15
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.path.append(sys.argv[1])
+import jobrun
+for module in pkgutil.walk_packages(jobrun.__path__, "jobrun."):
+    importlib.import_module(module.name)
+"""
 
 
 class Box:
@@ -47,6 +55,12 @@ class Box:
             check=False,
         )
 
+    def told(self, *words: str, stdin: bytes = b"") -> bytes:
+        """What the file prints; AssertionError unless it leaves with 0."""
+        done = self.run(*words, stdin=stdin)
+        assert done.returncode == 0, (words, done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
     def expect(self, code: int, out: bytes, *words: str, stdin: bytes = b"") -> None:
         """AssertionError unless the file does this."""
         done = self.run(*words, stdin=stdin)
@@ -55,7 +69,15 @@ class Box:
 
 def says_its_version(box: Box) -> None:
     """And what is inside."""
-    assert b"cryptography" in box.run("version", "--licenses").stdout
+    assert b"cryptography" in box.told("version", "--licenses")
+
+
+def imports_every_module(box: Box) -> None:
+    """A command that is seldom used would fail on one Python alone."""
+    (tree,) = glob.glob(box.env["HOME"] + "/.cache/jobrun/*/cp3*")
+    words = [box.python, "-I", "-S", "-c", IMPORT_ALL, tree]
+    done = subprocess.run(words, env=box.env, capture_output=True, timeout=DEADLINE_S, check=False)
+    assert (done.returncode, done.stderr) == (0, b""), done.stderr.splitlines()[-1:]
 
 
 def runs_a_command(box: Box) -> None:
@@ -79,9 +101,9 @@ def holds_limits(box: Box) -> None:
 
 def lists_jobs(box: Box) -> None:
     """As JSON, the newest first."""
-    started = box.run("start", "--name", "last", "--", "true").stdout.decode().strip()
+    started = box.told("start", "--name", "last", "--", "true").decode().strip()
     box.expect(0, b"", "wait", started)
-    jobs = [json.loads(line) for line in box.run("list", "-a", "--json").stdout.splitlines()]
+    jobs = [json.loads(line) for line in box.told("list", "-a", "--json").splitlines()]
     assert (jobs[0]["id"], jobs[0]["finished"]["exit_code"]) == (started, 0), jobs[:1]
 
 
@@ -97,18 +119,25 @@ def logs_in_to_a_server(box: Box) -> None:
         with open(data + "/admin-password", "rb") as password:
             typed = password.read()
         login = ["login", "--user", "admin", "--fingerprint", fingerprint, "--password-stdin", address]
-        done = box.run(*login, stdin=typed)
-        assert done.returncode == 0, done.stderr
+        box.told(*login, stdin=typed)
         box.expect(5, b"there\n", "run", "--", "/bin/sh", "-c", "echo there; exit 5")
-        assert b"admin" in box.run("whoami").stdout
-        assert box.run("logout").returncode == 0
+        assert b"admin" in box.told("whoami")
+        box.told("logout")
     finally:
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=DEADLINE_S)
     assert server.returncode == 0, server.returncode
 
 
-CHECKS = (says_its_version, runs_a_command, gives_it_stdin, holds_limits, lists_jobs, logs_in_to_a_server)
+CHECKS = (
+    says_its_version,
+    imports_every_module,
+    runs_a_command,
+    gives_it_stdin,
+    holds_limits,
+    lists_jobs,
+    logs_in_to_a_server,
+)
 
 
 def milliseconds(box: Box, words: Sequence[str]) -> float:

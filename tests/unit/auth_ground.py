@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -125,23 +125,22 @@ def attempt(auth: Auth, name: str, password: str, address: str = HERE) -> Corout
 
 
 class Jobs:
-    """One user's jobs, as the service tells of them; `late` begin while the user is being removed."""
+    """One user's jobs, as the service tells of them; those `accepting` are being put on record, and on no list yet."""
 
-    def __init__(self, *ids: str, late: str = "") -> None:
-        self.ids, self.late = [*ids], late
+    def __init__(self, *ids: str, accepting: Sequence[str] = ()) -> None:
+        self.ids, self.accepting = [*ids], [*accepting]
         self.stopped_by: list[str] = []
         self.asked, self.may_stop = asyncio.Event(), asyncio.Event()
         self.may_stop.set()
 
     def unfinished(self, user: str) -> list[str]:
-        found, self.ids, self.late = [*self.ids], [*self.ids, *filter(None, [self.late])], ""
-        return found
+        return [*self.ids]
 
     async def stop_all(self, user: str, by: str) -> None:
         self.stopped_by.append(by)
         self.asked.set()
         await self.may_stop.wait()
-        self.ids = []
+        self.ids, self.accepting = [], []
 
 
 async def machine(auth: Auth, caller: Caller, name: str = "ci") -> tuple[str, str]:

@@ -34,6 +34,10 @@ async def create(auth: Auth, caller: Caller, **changed: Any) -> tuple[MachineTok
     return await auth.machine_tokens.create(caller, **wishes)
 
 
+def listed(auth: Auth, caller: Caller, *, all_users: bool = False) -> list[MachineToken]:
+    return auth.machine_tokens.list(caller, all_users=all_users, page=1000)[0]
+
+
 def test_a_token_s_secret_is_in_its_answer_and_nowhere_else(tmp_path: Path) -> None:
     """Whoever reads a backup of the data folder would have every pipeline's rights."""
 
@@ -115,7 +119,7 @@ def test_a_token_ends_by_its_time_and_its_name_is_free(tmp_path: Path) -> None:
         times.turn(60)
         with pytest.raises(TokenExpired):
             admit(auth, text)
-        assert auth.machine_tokens.list(ann, all_users=False) == []
+        assert listed(auth, ann, all_users=False) == []
         with pytest.raises(MachineTokenNotFound):
             await auth.machine_tokens.revoke(ann, token.id)
         ended: list[str] = []
@@ -226,9 +230,9 @@ def test_tokens_of_others_are_not_there(tmp_path: Path) -> None:
                 await auth.machine_tokens.revoke(bob, name)
             told.add(str(refused.value))
         assert told == {"no such token"}
-        assert auth.machine_tokens.list(bob, all_users=False) == []
+        assert listed(auth, bob, all_users=False) == []
         with pytest.raises(ScopeMissing):
-            auth.machine_tokens.list(bob, all_users=True)
+            listed(auth, bob, all_users=True)
         narrow = admit(
             auth,
             (
@@ -238,9 +242,9 @@ def test_tokens_of_others_are_not_there(tmp_path: Path) -> None:
         with pytest.raises(MachineTokenNotFound):
             await auth.machine_tokens.revoke(narrow, token.id)
         with pytest.raises(ScopeMissing):
-            auth.machine_tokens.list(narrow, all_users=True)
+            listed(auth, narrow, all_users=True)
         boss = await admin(auth)
-        assert auth.machine_tokens.list(boss, all_users=True) == [token]
+        assert listed(auth, boss, all_users=True) == [token]
         with pytest.raises(MachineTokenNotFound):
             await auth.machine_tokens.revoke(boss, "ci")
         await auth.machine_tokens.revoke(boss, token.id)
@@ -327,6 +331,32 @@ def test_expired_tokens_are_bounded(tmp_path: Path, *, swept: bool) -> None:
     with_auth(tmp_path, use, times)
 
 
+@pytest.mark.parametrize("page", [1, 3, 7])
+def test_pages_show_each_token_once(tmp_path: Path, page: int) -> None:
+    """A list of all would be too long for one answer; one in parts would hide a token that nobody then revokes."""
+    times = Times()
+
+    async def use(auth: Auth) -> None:
+        ann, boss = await user(auth, "ann"), await admin(auth)
+        for number in range(12):
+            await create(auth, ann if number % 2 else boss, name=f"t{number}")
+            times.turn(number % 3)  # some are of one moment
+        whole = listed(auth, boss, all_users=True)
+        await auth.machine_tokens.revoke(boss, whole[0].id)
+        found, before_ns = list[MachineToken](), None
+        while found == [] or before_ns is not None:
+            part, before_ns = auth.machine_tokens.list(boss, all_users=True, page=page, before_ns=before_ns)
+            assert part
+            found += part
+            if len(found) == 5:
+                await auth.machine_tokens.revoke(boss, part[-1].id)
+                await create(auth, ann, name="newer than all")
+        assert found == whole[1:]
+        assert [one.user for one in auth.machine_tokens.list(ann, all_users=False, page=2)[0]] == ["ann"] * 2
+
+    with_auth(tmp_path, use, times)
+
+
 def test_the_last_use_is_known_to_the_hour(tmp_path: Path) -> None:
     """Nobody would dare to revoke a token: is it used?"""
     times = Times()
@@ -335,17 +365,17 @@ def test_the_last_use_is_known_to_the_hour(tmp_path: Path) -> None:
     async def use(auth: Auth) -> None:
         ann = await user(auth, "ann")
         _, text = await create(auth, ann)
-        assert auth.machine_tokens.list(ann, all_users=False)[0].last_used_ns == 0
+        assert listed(auth, ann, all_users=False)[0].last_used_ns == 0
         admit(auth, text)
         hours.append(times.wall - times.wall % HOUR_NS)
-        assert auth.machine_tokens.list(ann, all_users=False)[0].last_used_ns == hours[0]
+        assert listed(auth, ann, all_users=False)[0].last_used_ns == hours[0]
         await auth.keep_up()
         times.turn(3600)
         admit(auth, text)
 
     async def again(auth: Auth) -> None:
         ann = admit(auth, (await log_in(auth, "ann", PASSWORD)).access_token)
-        assert auth.machine_tokens.list(ann, all_users=False)[0].last_used_ns == hours[0] + HOUR_NS
+        assert listed(auth, ann, all_users=False)[0].last_used_ns == hours[0] + HOUR_NS
 
     with_auth(tmp_path, use, times)
     with_auth(tmp_path, again, times)

@@ -30,8 +30,7 @@ async def begun(calls: Calls, caller: Caller | str, *, left: float | None = None
 
     async def one() -> None:
         with calls.one(caller, left) as call:
-            if not lasts:
-                call.must_finish()
+            call.goes_on() if lasts else call.must_finish()
             inside.set()
             await go_on.wait()
 
@@ -60,6 +59,44 @@ def test_a_call_is_cut_with_its_reason(
         with pytest.raises(reason):
             await task
         assert calls.count == 0
+
+    with_calls(use)
+
+
+def test_a_machine_that_slept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever closed his laptop would be let on for as long as it slept, by a token that is long over."""
+    now = [1000.0]
+    monkeypatch.setattr(api_calls, "since_boot_s", lambda: now[0])
+    monkeypatch.setattr(api_calls, "LOOK_S", 0.01)
+
+    async def use(calls: Calls) -> None:
+        task, _ = await begun(calls, ANN, left=3600.0)
+        other, _ = await begun(calls, ANN, left=7201.0)
+        now[0] += 7200.0
+        with pytest.raises(TokenExpired):
+            await task
+        assert not other.done()
+        other.cancel()
+
+    with_calls(use)
+
+
+@pytest.mark.parametrize(
+    ("caller", "words"),
+    [(ANN, "session"), (Caller(user="ann", role=Role.USER, machine_token="m1"), "token")],
+)
+def test_what_ended_is_named(caller: Caller, words: str) -> None:
+    """A pipeline whose token was revoked would be told to log in again."""
+
+    async def use(calls: Calls) -> None:
+        task, _ = await begun(calls, caller)
+        calls.end_admission("")
+        calls.end_admission("other")
+        await asyncio.sleep(0)
+        assert not task.done()
+        calls.end_admission(caller.session or caller.machine_token)
+        with pytest.raises(SessionEnded, match=f"^the {words} has ended"):
+            await task
 
     with_calls(use)
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 
 import pytest
-from reference import configuration, json_output, refusals
+from reference import json_output, refusals
 from reference.pages import REFERENCE, made, outdated
 from reference.protocol import protocol
 
 from jobrun.api.status import STATUS
 from jobrun.auth.access import ACCESS
 from jobrun.cli.shells.grammar import all_commands
-from jobrun.config.server_file import KEYS
 
 
 @pytest.fixture(scope="module")
@@ -29,11 +28,6 @@ def test_the_pages_are_current() -> None:
 def test_every_error_says_what_to_do() -> None:
     """A reason without advice leaves its reader alone."""
     assert {kind.reason for kind in STATUS} == refusals.DO.keys()
-
-
-def test_every_key_of_a_servers_file_is_told() -> None:
-    """One that is not told is found by reading the source."""
-    assert {(part, name) for part, names in KEYS.items() for name in names} == configuration.ABOUT.keys()
 
 
 def test_every_command_with_json_says_what_it_prints() -> None:

@@ -169,7 +169,7 @@ def test_writes_at_once_are_in_memory_as_on_disk(tmp_path: Path) -> None:
                 work.append(store.end_session("ann", f"n{number - 5}"))
         outcomes = await asyncio.gather(*work, return_exceptions=True)
         assert sum(isinstance(outcome, UserExists) for outcome in outcomes) == 25
-        assert store.people.accounts["ann"].ceilings == {"cpus": 50}
+        assert store.people.accounts["ann"].ceilings == {"cpus": 50, "timeout": 5}
         assert same(store, tmp_path)
 
     with_store(tmp_path, use)
