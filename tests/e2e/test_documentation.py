@@ -27,7 +27,7 @@ ELSEWHERE_PROGRAMS = (
     "sudo systemctl ",
     "sudo journalctl ",
     "sudo tar ",
-    "sudo -Hu jobrun jobrun ",
+    "sudo -Hu jobrun /usr/local/bin/jobrun ",
     "docker compose ",
     "python3 build.py ",
     "jobrun server --insecure ",
@@ -107,7 +107,7 @@ def called(text: str) -> Iterator[list[str]]:
     """The command lines of jobrun in a text, each up to what a shell would end it at."""
     for line in text.replace("\\\n", " ").splitlines():
         if not line.startswith("docker compose exec jobrun "):
-            for found in re.findall(r"(?<![\w/.-])(?:tools/|dist/)?jobrun (?!jobrun )([a-z][^|;&)`#$]*)", line):
+            for found in re.findall(r"(?<![\w/.-])(?:tools/|dist/|/usr/local/bin/)?jobrun (?![j/])([a-z][^|;&)`#$]*)", line):
                 yield found.split()
 
 
