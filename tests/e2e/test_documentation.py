@@ -37,6 +37,8 @@ ELSEWHERE_PROGRAMS = (
 """All that may be in them."""
 OTHERS_OPTIONS = frozenset({"--"})
 """Those of programs that are not jobrun."""
+CALL = re.compile(r"(?<![\w/.-])(?:tools/|dist/|/usr/local/bin/)?jobrun (?![j/])([a-z][^|;&)`#$]*)")
+"""A command line, up to what a shell would end it at; not the `jobrun` of `sudo -Hu jobrun`."""
 HELP = Option("-h --help", "")
 
 
@@ -107,8 +109,7 @@ def called(text: str) -> Iterator[list[str]]:
     """The command lines of jobrun in a text, each up to what a shell would end it at."""
     for line in text.replace("\\\n", " ").splitlines():
         if not line.startswith("docker compose exec jobrun "):
-            for found in re.findall(r"(?<![\w/.-])(?:tools/|dist/|/usr/local/bin/)?jobrun (?![j/])([a-z][^|;&)`#$]*)", line):
-                yield found.split()
+            yield from map(str.split, CALL.findall(line))
 
 
 def code(page: Path) -> str:
