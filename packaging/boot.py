@@ -32,7 +32,15 @@ def look():
             if os.stat(os.fsencode(tree) + b"/" + path).st_size != int(size):
                 raise OSError("%s was changed" % os.fsdecode(path))
     if status.st_mtime + DAY_S < time.time():
-        os.utime(entry)  # so that unpack.py sees what is in use
+        note_use()
+
+
+def note_use():
+    """So that unpack.py sees what is in use."""
+    try:
+        os.utime(entry)
+    except OSError:
+        return  # a read-only file system: nothing is cleared away there either
 
 
 try:
