@@ -245,7 +245,7 @@ def main():
     except Problem as problem:
         tell(problem)
     except MemoryError:
-        tell("not enough memory for a first start: look at ulimit -v")
+        tell("not enough memory for a first start, which takes 100 MB: look at ulimit -v")
     except Exception as error:  # noqa: BLE001 - lzma, zipfile and tarfile errors; naming them means importing them
         tell("'%s' is damaged (%s): copy it again" % (file, error))
     sys.exit(125)
