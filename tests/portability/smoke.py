@@ -145,6 +145,7 @@ def logged_in(box: Box) -> Iterator[None]:
 
 
 CLIENT_CHECKS = (says_its_version, imports_every_module, logs_in_to_a_server)
+# Before the others: after a login no command goes to this machine by itself.
 JOB_CHECKS = (runs_a_command, gives_it_stdin, holds_limits, lists_jobs, runs_a_command_there)
 
 
@@ -178,7 +179,7 @@ def unpacked(box: Box) -> dict[str, object]:
 def failures(box: Box, *, jobs: bool) -> dict[str, str]:
     """What did not do as it should, by the name of the check."""
     failed = {}
-    for check in (*CLIENT_CHECKS, *JOB_CHECKS) if jobs else CLIENT_CHECKS:
+    for check in (*JOB_CHECKS, *CLIENT_CHECKS) if jobs else CLIENT_CHECKS:
         try:
             check(box)
         except Exception as error:  # noqa: BLE001 - told, and the other checks are still worth making
