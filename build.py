@@ -1,6 +1,6 @@
-"""Build, test and check jobrun: python3 build.py run|test|check|proto|build|image|bench|lock.
+"""Build, test and check jobrun: python3 build.py help. Needs no more than the stdlib.
 
-Needs no more than the stdlib. No function here, so that every Python can read this file and an old one can say so.
+No function here, so that every Python can read this file and an old one can say so.
 """
 
 import os

@@ -28,11 +28,16 @@ Line = tuple[str, str, str, str, str]
 
 
 def measure(file: Path, folder: Path) -> list[Line]:
-    """Three rows."""
+    """A row for the whole process, those of calls a second, and one under attack."""
     with servers.tls(file, folder / "home") as server:
         rows = [_whole_process(file, folder, server)]
         with servers.insecure(file, folder / "open") as (_, open_address):
             rows += asyncio.run(_rates(server, open_address))
+        with (
+            servers.from_source(folder / "token", "token") as asks,
+            servers.from_source(folder / "no-token", "open") as asks_nothing,
+        ):
+            rows += asyncio.run(_token_rates(asks, asks_nothing))
         return [*rows, asyncio.run(_while_attacked(server))]
 
 
@@ -57,21 +62,26 @@ def _took(argv: Sequence[str], env: dict[str, str]) -> float:
 
 async def _rates(server: servers.LoggedIn, open_address: str) -> list[Line]:
     """A call that reads one row, from 1 and from 8 clients on one connection; rounds of the two in turn."""
+    what = "TLS and token (peer: the same, neither)"
     async with _channel(server) as with_token, grpc.aio.insecure_channel(open_address) as without:
-        return [await _rate(server, with_token, without, clients) for clients in (1, 8)]
+        return [await _rate(what, server.token, with_token, without, clients) for clients in (1, 8)]
 
 
-async def _rate(
-    server: servers.LoggedIn, with_token: grpc.aio.Channel, without: grpc.aio.Channel, clients: int
-) -> Line:
+async def _token_rates(asks: servers.LoggedIn, asks_nothing: servers.LoggedIn) -> list[Line]:
+    """The same, between two servers that differ in their gate alone."""
+    what = "TLS and token (peer: TLS, no token)"
+    async with _channel(asks) as with_token, _channel(asks_nothing) as without:
+        return [await _rate(what, asks.token, with_token, without, clients) for clients in (1, 8)]
+
+
+async def _rate(what: str, token: str, with_token: grpc.aio.Channel, without: grpc.aio.Channel, clients: int) -> Line:
     ours: list[float] = []
     theirs: list[float] = []
     for _ in range(ROUNDS):
-        ours.append(await _calls(with_token, clients, _bearer(server.token)))
+        ours.append(await _calls(with_token, clients, _bearer(token)))
         theirs.append(await _calls(without, clients, ()))
     a, b = statistics.median(ours), statistics.median(theirs)
-    what = f"List calls a second, {clients} at once, TLS and token (peer: the same, neither)"
-    return what, f"{a:.0f}", f"{b:.0f}", f"{a / b:.2f}", "0.9"
+    return f"List calls a second, {clients} at once, {what}", f"{a:.0f}", f"{b:.0f}", f"{a / b:.2f}", "0.9"
 
 
 async def _calls(channel: grpc.aio.Channel, clients: int, metadata: Sequence[tuple[str, str]]) -> float:

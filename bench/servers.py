@@ -9,8 +9,14 @@ import pwd
 import signal
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+import grpc
+
+from jobrun.wire.gen.jobrun.v1.auth_service_pb2 import IssueTokenRequest, PasswordGrant
+from jobrun.wire.gen.jobrun.v1.auth_service_pb2_grpc import AuthServiceStub
 
 NOBODY = 65534
 
@@ -64,7 +70,7 @@ class LoggedIn:
     address: str
     certificate: bytes
     token: str
-    """A machine token's secret, for the authorization of calls."""
+    """For the authorization of calls."""
 
 
 @contextlib.contextmanager
@@ -87,6 +93,23 @@ def tls(file: Path, home: Path) -> Iterator[LoggedIn]:
         version, _, *secret = made.stdout.strip().split(".")
         certificate = ssl.get_server_certificate((address.rpartition(":")[0], int(address.rpartition(":")[2])))
         yield LoggedIn(env, address, certificate.encode(), ".".join([version, *secret]))
+
+
+@contextlib.contextmanager
+def from_source(folder: Path, kind: str) -> Iterator[LoggedIn]:
+    """A server of tls_server's `kind`, and an access token of its admin."""
+    folder.mkdir(mode=0o700)
+    argv = [sys.executable, "-m", "bench.tls_server", str(folder), kind]
+    root = Path(__file__).parents[1]
+    process = subprocess.Popen(argv, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    with _stopped(process) as address:
+        certificate = ssl.get_server_certificate((address.rpartition(":")[0], int(address.rpartition(":")[2]))).encode()
+        password = (folder / "admin-password").read_text().strip()
+        request = IssueTokenRequest(password=PasswordGrant(username="admin", password=password))
+        options = [("grpc.ssl_target_name_override", "jobrun.internal"), ("grpc.enable_http_proxy", 0)]
+        with grpc.secure_channel(address, grpc.ssl_channel_credentials(certificate), options) as channel:
+            token = AuthServiceStub(channel).IssueToken(request).access_token
+        yield LoggedIn({}, address, certificate, token)
 
 
 @contextlib.contextmanager

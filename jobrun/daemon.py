@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import logging
 import os
 import resource
@@ -17,21 +16,21 @@ from collections.abc import Coroutine
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from jobrun.cli.text import escape
 from jobrun.config.listen import reachable_host
 from jobrun.config.server_settings import ServerSettings
 from jobrun.files.data_folder import DataFolder
 from jobrun.files.data_lock import DataLock, LockText
+from jobrun.files.private_files import sweep_scratch
 from jobrun.files.ready_file import Ready, ReadyFile
 from jobrun.jobs.local_engine import LocalEngine
 from jobrun.model.errors import JobrunError
+from jobrun.model.shown import escape
 from jobrun.runner.syscalls import Syscalls
 
 if TYPE_CHECKING:
     from jobrun.api.calls import Calls
+    from jobrun.api.login import Login
     from jobrun.api.server import ApiServer
-    from jobrun.api.tls import ReloadingCertificate
-    from jobrun.auth.auth import Auth
     from jobrun.jobs.service import JobService
     from jobrun.store.jobs import JobStore
 
@@ -59,6 +58,7 @@ def serve(settings: ServerSettings) -> int:
     try:
         text = LockText(f"{settings.version} {settings.build}", str(settings.socket or ""), login=settings.login)
         lock.take(text, TAKE_OVER_S if settings.private else 0.0)
+        sweep_scratch(settings.data)
         engine = LocalEngine(DataFolder(settings.data))
         engine.start()  # before grpc, whose threads no fork may meet
         _raise_open_files(engine)  # and behind the spawner: jobs keep what the server was started with
@@ -93,29 +93,12 @@ async def _run(settings: ServerSettings, engine: LocalEngine) -> None:
         log.info("ending: %s", reason)
 
 
-@dataclasses.dataclass(frozen=True)
-class Login:
-    """What a server with login has beside its jobs."""
-
-    auth: Auth
-    certificate: ReloadingCertificate
-
-    async def reload_for_ever(self, hangup: asyncio.Event) -> None:
-        """At each `hangup`: users from disk, and the certificate. Raises StoreError where the users can not be read:
-        who was shut out must not stay in."""
-        while True:
-            await hangup.wait()
-            hangup.clear()
-            log.info("SIGHUP came: users and certificate are looked at")
-            await self.auth.reload()
-            self.certificate.look()
-
-
 async def _open_login(settings: ServerSettings, file: ReadyFile, stack: contextlib.AsyncExitStack) -> Login | None:
     """Users, keys and certificate; all made at the first start. None on a server without login."""
     if not settings.login:
         return None
     Syscalls().hide_memory()  # jobs have this process's uid
+    from jobrun.api.login import Login
     from jobrun.api.tls import ReloadingCertificate
     from jobrun.auth import certificate
     from jobrun.auth.auth import open_auth

@@ -31,8 +31,16 @@ def look():
                 break  # these come first
             if os.stat(os.fsencode(tree) + b"/" + path).st_size != int(size):
                 raise OSError("%s was changed" % os.fsdecode(path))
-    if status.st_mtime + DAY_S < time.time() and os.access(entry, os.W_OK):  # an image's is read-only
-        os.utime(entry)  # so that unpack.py sees what is in use
+    if status.st_mtime + DAY_S < time.time():
+        note_use()
+
+
+def note_use():
+    """So that unpack.py sees what is in use."""
+    try:
+        os.utime(entry)
+    except OSError:
+        return  # a read-only file system: nothing is cleared away there either
 
 
 try:

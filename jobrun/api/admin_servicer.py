@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import grpc.aio
 
 from jobrun.api.auth_servicer import required
-from jobrun.api.ceilings import ceilings_from_wire
+from jobrun.api.ceilings import ceilings_from_wire, changed_ceilings
 from jobrun.api.current import current_caller
 from jobrun.wire.convert_auth import event_to_wire, user_to_wire
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as wire
@@ -49,7 +49,7 @@ class AdminServicer(admin_service_pb2_grpc.AdminServiceServicer):
             request.username,
             role=request.role if request.HasField("role") else None,
             disabled=request.disabled if request.HasField("disabled") else None,
-            ceilings=ceilings_from_wire(request.ceilings) if request.HasField("ceilings") else None,
+            ceilings=changed_ceilings(request),
         )
         return wire.UpdateUserResponse(user=user_to_wire(user))
 

@@ -16,6 +16,11 @@ def current_caller() -> Caller:
     return _CALLER.get()
 
 
+def caller_if_any() -> Caller | None:
+    """The same; None in a call that is open to all, or that the gate has not let in."""
+    return _CALLER.get(None)
+
+
 def set_current_caller(caller: Caller) -> None:
     """By the interceptor, before anything else of the call."""
     _CALLER.set(caller)

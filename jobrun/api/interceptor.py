@@ -13,22 +13,36 @@ import grpc.aio
 from google.protobuf.message import DecodeError
 
 from jobrun.api import incident
-from jobrun.api.calls import Call, Calls
-from jobrun.api.current import set_current_caller
+from jobrun.api.calls import Calls
+from jobrun.api.current import caller_if_any, set_current_caller
 from jobrun.api.status import DETAILS_KEY, Refusal, internal, refusal_of
 from jobrun.api.turns import to_its_end
-from jobrun.auth.addresses import address_of
+from jobrun.auth.access import ACCESS, Need
+from jobrun.auth.addresses import address_of, network_of
 from jobrun.auth.gate import Gate
-from jobrun.model.errors import InvalidRequest, JobrunError, StoreError
+from jobrun.model.errors import InvalidRequest, JobNotFound, JobrunError, NotAllowed, StoreError
 from jobrun.wire.understood import check_understood
 
-LASTING = frozenset({"/jobrun.v1.JobService/Stop"})
-"""Calls with one answer that wait for a job. Those with a stream of answers all do."""
+LASTING = frozenset({"/jobrun.v1.JobService/Stop", "/jobrun.v1.AdminService/RemoveUser"})
+"""Calls with one answer that wait for jobs. Those with a stream of answers all do. What was begun goes on when one is
+cut."""
+
+REQUEST_S = 60.0
+"""From a call's beginning until its request is here: the longest, 4 MiB, over a line of 0.6 Mbit/s."""
+STRANGERS_REQUEST_S = 5.0
+"""The same where no token came: a login has a few hundred bytes, and is sent with the call. Whoever holds it back holds
+one of the calls of his address."""
+
+WITHHELD = (JobNotFound, NotAllowed)
+"""What is noted of calls that only look: somebody may try other users' jobs. Those that change things note it with more
+in servicers and behind them."""
 
 OURS = "/jobrun."
 """Methods whose requests must be understood whole; others' may have what came later."""
 
 if TYPE_CHECKING:  # subscripts that these types have in their stubs alone
+    from jobrun.auth.audit import Audit
+
     Handler: TypeAlias = grpc.RpcMethodHandler[Any, Any]
     Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -44,6 +58,11 @@ class Method:
     answers_stream: bool
 
     @property
+    def reads(self) -> bool:
+        """It only looks at jobs."""
+        return ACCESS.get(self.name) is Need.READ
+
+    @property
     def lasts(self) -> bool:
         """It may go on as long as a job does."""
         return self.takes_stream or self.answers_stream or self.name in LASTING
@@ -53,8 +72,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
     """For all kinds of methods. Those with one request are given to gRPC as if they took a stream: it would else read
     the request before it asks us anything, 4 MiB from whoever connects."""
 
-    def __init__(self, calls: Calls, gate: Gate) -> None:
-        self._calls, self._gate = calls, gate
+    def __init__(self, calls: Calls, gate: Gate, audit: Audit | None) -> None:
+        """`audit` None: the server has no login."""
+        self._calls, self._gate, self._audit = calls, gate, audit
         gate.on_ended = calls.end_admission
         self._wrapped: dict[str, Handler] = {}
         """By method, so that each is wrapped once: there are as many as services have."""
@@ -80,12 +100,15 @@ class Interceptor(grpc.aio.ServerInterceptor):
             except StoreError as error:
                 await _refuse(context, internal(incident.report(method.name, error)))
             except JobrunError as error:
+                if method.reads and isinstance(error, WITHHELD):
+                    self._note(method, context, error.reason)
                 await _refuse(context, refusal_of(error))
             except grpc.aio.AbortError:
                 raise
             except NotImplementedError:  # what is generated for a method that nobody wrote, as Health's List
                 await context.abort(grpc.StatusCode.UNIMPLEMENTED, "this server does not answer that")
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+                self._note(method, context, "INTERNAL")
                 await _refuse(context, internal(incident.report(method.name, error)))
 
         make: Any = (
@@ -93,6 +116,12 @@ class Interceptor(grpc.aio.ServerInterceptor):
         )
         handler: Handler = make(guarded, request_deserializer=None, response_serializer=serializer)
         return handler
+
+    def _note(self, method: Method, context: Context, outcome: str) -> None:
+        """On the audit record, as the gate does with what it refuses: a line a minute for each caller and method."""
+        if self._audit is not None:
+            address, what = address_of(context.peer()), method.name.rpartition(".")[2]
+            self._audit.note_often(caller_if_any() or "", address, "call", what, outcome)
 
     async def _answer(self, method: Method, context: Context) -> Any:
         peer = context.peer()
@@ -102,9 +131,17 @@ class Interceptor(grpc.aio.ServerInterceptor):
         if caller is not None:
             set_current_caller(caller)
             left = self._gate.seconds_left(caller)
-        with self._calls.one(caller, address_of(peer) if caller is None else caller.address, left) as call:
-            request = _requests(method, context) if method.takes_stream else await _request(method, context)
-            return await _behave(method, request, context, call)
+        with self._calls.one(caller or f"{method.name} at {network_of(address_of(peer))}", left) as call:
+            if method.takes_stream:
+                request: Any = _requests(method, context)
+            else:
+                call.awaits_request(STRANGERS_REQUEST_S if caller is None else REQUEST_S)
+                request = await _request(method, context)
+            if method.lasts:
+                call.goes_on()
+            else:
+                call.must_finish()
+            return await _behave(method, request, context)
 
 
 def _method(name: str, handler: Handler) -> Method:
@@ -120,9 +157,7 @@ def _method(name: str, handler: Handler) -> Method:
     )
 
 
-async def _behave(method: Method, request: Any, context: Context, call: Call) -> Any:
-    if not method.lasts:
-        call.must_finish()
+async def _behave(method: Method, request: Any, context: Context) -> Any:
     answer = method.behaviour(request, context)
     if not inspect.isasyncgen(answer):
         return await answer
@@ -132,7 +167,6 @@ async def _behave(method: Method, request: Any, context: Context, call: Call) ->
 
 
 async def _request(method: Method, context: Context) -> Any:
-    """The one request. Its caller may take his time for it; his session may end meanwhile, and the call with it."""
     data: Any = await context.read()
     if data is grpc.aio.EOF:
         raise InvalidRequest("request", "there is none")

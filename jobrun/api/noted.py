@@ -1,4 +1,6 @@
-"""What is done to jobs, for the audit record of a server with login."""
+"""What is done to jobs, for the audit record of a server with login.
+
+What only looks, and is refused, is noted by the interceptor."""
 
 from __future__ import annotations
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
 
 MOST_TARGET = 64
 """Characters of what a caller names as a job's id; a real one has 8."""
-
 
 CUT = "CALL_CUT"
 """Outcome where the caller went away: what he asked for goes on, how it went is not known here."""

@@ -7,19 +7,20 @@ import binascii
 import hashlib
 import struct
 
+from google.protobuf.message import Message
+
 from jobrun.model.errors import InvalidRequest
-from jobrun.wire.gen.jobrun.v1.job_service_pb2 import ListFilter
 
 _TOKEN = struct.Struct("<q12s")
-"""The place in the order of creation, and a hash of the filter and the caller that it belongs to."""
+"""The place in the order of creation, and a hash of what was asked for and the caller that it belongs to."""
 
 
-def encode(before: int, wanted: ListFilter, user: str) -> str:
+def encode(before: int, wanted: Message, user: str) -> str:
     """Letters, digits, - and _."""
     return base64.urlsafe_b64encode(_TOKEN.pack(before, _mark(wanted, user))).decode().rstrip("=")
 
 
-def decode(token: str, wanted: ListFilter, user: str) -> int | None:
+def decode(token: str, wanted: Message, user: str) -> int | None:
     """Where the page begins; None, at the newest, for an empty token. InvalidRequest for what was not given with it."""
     if not token:
         return None
@@ -33,6 +34,6 @@ def decode(token: str, wanted: ListFilter, user: str) -> int | None:
     return int(before)
 
 
-def _mark(wanted: ListFilter, user: str) -> bytes:
+def _mark(wanted: Message, user: str) -> bytes:
     asked = wanted.SerializeToString(deterministic=True)
     return hashlib.blake2b(asked, key=user.encode(), digest_size=12).digest()

@@ -49,8 +49,10 @@ CONNECTIONS = 4000
 can not take the places of all others."""
 HANDSHAKE_MS = 5_000
 """For TLS and HTTP/2 to be agreed upon."""
-IDLE_MS = 300_000
-"""Without a call a connection is closed: the client's next call opens another by itself.
+IDLE_MS = 30_000
+"""Without a call a connection is closed after one to two times this, as gRPC counts: the client's next call opens
+another by itself, for a handshake of some ms. Longer than the pauses of a script that asks again and again; a stranger
+who says nothing behind his handshake holds one of the CONNECTIONS for no longer.
 
 There is no bound on a connection's age: behind it gRPC would cut what is under way, the follower of a long job with it.
 What a caller may do is asked at each call, and a stream ends with its token or session; a peer that is gone is found by
@@ -91,8 +93,9 @@ class ApiServer:
     def __init__(self, jobs: JobService, calls: Calls, gate: Gate, auth: Auth | None) -> None:
         """`auth` None: everybody is one and the same, as `gate` says."""
         self._calls = calls
-        self._server = grpc.aio.server(interceptors=[Interceptor(calls, gate)], options=OPTIONS)
-        job_servicer = JobServicer(jobs, auth.audit if auth else None)
+        audit = auth.audit if auth else None
+        self._server = grpc.aio.server(interceptors=[Interceptor(calls, gate, audit)], options=OPTIONS)
+        job_servicer = JobServicer(jobs, audit)
         job_service_pb2_grpc.add_JobServiceServicer_to_server(job_servicer, self._server)
         auth_service_pb2_grpc.add_AuthServiceServicer_to_server(AuthServicer(auth), self._server)
         admin_service_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(auth, jobs), self._server)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import grpc.aio
 
+from jobrun.api import page_token
 from jobrun.api.auth_servicer import required
 from jobrun.api.ceilings import ceilings_from_wire
 from jobrun.api.current import current_caller
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from jobrun.auth.machine_tokens import MachineTokens
 
     Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]  # a subscript that it has in its stub alone
+
+PAGE, MOST_PAGE = 100, 1000
+"""Tokens on a page of a list: where none is asked for, and at most. One has less than 1 KiB."""
 
 
 class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
@@ -42,8 +46,13 @@ class TokenServicer(token_service_pb2_grpc.TokenServiceServicer):
     async def ListMachineTokens(
         self, request: wire.ListMachineTokensRequest, context: Context
     ) -> wire.ListMachineTokensResponse:
-        tokens = self._tokens().list(current_caller(), all_users=request.all_users)
-        return wire.ListMachineTokensResponse(tokens=map(machine_token_to_wire, tokens))
+        tokens = self._tokens()
+        caller, asked = current_caller(), wire.ListMachineTokensRequest(all_users=request.all_users)
+        before = page_token.decode(request.page_token, asked, caller.user)
+        page = min(request.page_size or PAGE, MOST_PAGE)
+        found, more = tokens.list(caller, all_users=request.all_users, page=page, before_ns=before)
+        following = "" if more is None else page_token.encode(more, asked, caller.user)
+        return wire.ListMachineTokensResponse(tokens=map(machine_token_to_wire, found), next_page_token=following)
 
     async def RevokeMachineToken(
         self, request: wire.RevokeMachineTokenRequest, context: Context

@@ -16,9 +16,12 @@ from jobrun.auth import passwords
 from jobrun.auth.access_tokens import AccessTokens, open_key
 from jobrun.auth.audit import Audit
 from jobrun.auth.clock import Clocks, IssuerClock
-from jobrun.auth.gate import LoginGate
-from jobrun.auth.login import FIRST_ADMIN, Desk, Logins
-from jobrun.auth.machine_tokens import LastUsed, MachineTokenDoor, MachineTokens
+from jobrun.auth.desk import FIRST_ADMIN, Desk
+from jobrun.auth.last_used import LastUsed
+from jobrun.auth.login import Logins
+from jobrun.auth.login_gate import LoginGate
+from jobrun.auth.machine_door import MachineTokenDoor
+from jobrun.auth.machine_tokens import MachineTokens
 from jobrun.auth.sessions import Lifetimes, Sessions
 from jobrun.auth.throttle import Throttle
 from jobrun.auth.users import Users
@@ -65,7 +68,7 @@ class Auth:
 
     async def keep_up(self) -> None:
         """Once. On a full disk it is left for the next time. Raises StoreError."""
-        self.audit.sum_up()
+        self.audit.keep_up()
         used = self.used.take()
         try:
             await self.store.sweep(self.clock.now_ns(), used)
@@ -74,11 +77,11 @@ class Auth:
         await asyncio.to_thread(self.audit.sync)
 
     async def reload(self) -> None:
-        """Reads users.db again, for what another process changed there, and opens the audit record again.
+        """Opens the audit record again, and reads users.db again, for what another process changed there.
 
-        Raises StoreError, StorageFull; then all is as before."""
-        await self.store.reload()
+        Raises StoreError, StorageFull; then the users are as before."""
         self.audit.reopen()
+        await self.store.reload()
 
     async def close(self) -> None:
         """Finishes what is under way; all is on disk then. Raises StoreError."""
@@ -152,7 +155,9 @@ def _put_together(
         password_file=data / PASSWORD,
     )
     return Auth(
-        logins=Logins(desk, Sessions(store, tokens, clock, lifetimes), Throttle(clocks.steady_ns)),
+        logins=Logins(
+            desk, Sessions(store, tokens, clock, lifetimes), Throttle(clocks.steady_ns, lifetimes.access_token_s)
+        ),
         users=Users(desk, clock),
         machine_tokens=MachineTokens(desk, clock, used),
         gate=LoginGate(store.people, tokens, MachineTokenDoor(store.people, clock, used), clock, audit),

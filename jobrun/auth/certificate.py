@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import hashlib
+import os
 import secrets
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +51,16 @@ class CertificateFiles:
     """Ours, in one file, so that the two are never of different pairs."""
 
     def load(self) -> Certificate:
-        """Reads and checks. StoreError: one line for whoever put the files there."""
+        """Reads and checks. StoreError, and nothing else: one line for whoever put the files there."""
+        try:
+            return self._load()
+        except StoreError:
+            raise
+        except Exception as error:  # cryptography looks at parts when they are asked for, and has errors for each
+            kind = type(error).__name__
+            raise _unusable(self.certificate, f"can not be understood ({kind})", "make one without it") from error
+
+    def _load(self) -> Certificate:
         if not self.own:
             return _parse(self, _read(self.certificate), _read_key(self.key))
         try:
@@ -232,18 +241,17 @@ def _alternative_names(leaf: x509.Certificate) -> x509.SubjectAlternativeName | 
 
 def _read_key(path: Path) -> bytes:
     """An operator's key may belong to another user, and to a group: never to all."""
-    pem = _read(path)
-    if stat.S_IMODE(path.stat().st_mode) & 0o007:
-        raise _unusable(path, "may be read or written by every user of this machine", f"chmod o= {path}")
-    return pem
+    return _read(path, forbidden=0o007)
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, forbidden: int = 0) -> bytes:
     """Links are followed: that is how certbot puts the newest one in its place."""
     try:
         if not path.is_file() and path.exists():
             raise _unusable(path, "is no file", "give a file in PEM")
         with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_mode & forbidden:
+                raise _unusable(path, "may be read or written by every user of this machine", f"chmod o= {path}")
             pem = file.read(MOST + 1)
     except OSError as error:
         raise _unusable(path, f"can not be read ({error.strerror})", "give a file that this user may read") from error

@@ -11,6 +11,8 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 WORTH_A_LINE_NS: Final = 60 * 10**9
+FAR_AHEAD_NS: Final = 86_400 * 10**9
+"""A step of the wall clock that is more than setting it right, and ends what should have lasted."""
 
 
 def _since_boot_ns() -> int:
@@ -32,14 +34,17 @@ class IssuerClock:
 
     def __init__(self, latest_ns: int, clocks: Clocks) -> None:
         self._clocks = clocks
-        self._latest_ns, self._at_ns = latest_ns, clocks.steady_ns()
-        ahead = latest_ns - clocks.wall_ns()
+        wall = clocks.wall_ns()
+        self._latest_ns, self._at_ns = max(wall, latest_ns), clocks.steady_ns()
+        ahead = latest_ns - wall  # the other way round it is the time that no server ran
         if ahead > WORTH_A_LINE_NS:
             log.warning("the clock is %d s behind the last time on record: logins go by the record", ahead // 10**9)
 
     def now_ns(self) -> int:
         """UTC."""
-        steady = self._clocks.steady_ns()
-        self._latest_ns = max(self._clocks.wall_ns(), self._latest_ns + steady - self._at_ns)
-        self._at_ns = steady
+        steady, wall = self._clocks.steady_ns(), self._clocks.wall_ns()
+        expected = self._latest_ns + steady - self._at_ns
+        if wall - expected > FAR_AHEAD_NS:
+            log.warning("the clock went %d s ahead: what ends until then has ended", (wall - expected) // 10**9)
+        self._latest_ns, self._at_ns = max(wall, expected), steady
         return self._latest_ns

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-import dataclasses
-import logging
-from pathlib import Path
 from typing import Final
 
 from jobrun.auth import scopes as scope_words
-from jobrun.auth.audit import Audit
-from jobrun.auth.passwords import Passwords, checked, normalised
+from jobrun.auth.desk import Desk
+from jobrun.auth.passwords import checked, normalised
 from jobrun.auth.sessions import Issued, RefreshReused, Sessions, login_failed, refresh_failed, sha256_in
 from jobrun.auth.throttle import Throttle
 from jobrun.model.caller import ROLE_SCOPES, Caller, Scope
 from jobrun.model.errors import InvalidRequest, JobrunError, LoginFailed, LoginThrottled, RefreshFailed, ScopeMissing
 from jobrun.model.user import is_user_name, scope_text
-from jobrun.store.kept_tasks import KeptTasks
-from jobrun.store.users import UserStore
 from jobrun.store.users_rows import Account
 
-log = logging.getLogger(__name__)
-
-FIRST_ADMIN: Final = "admin"
-"""Made by the first start."""
 MOST_CLIENT_NAME: Final = 64
 """Characters."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Desk:
-    """What all who decide about users work with."""
-
-    store: UserStore
-    passwords: Passwords
-    audit: Audit
-    kept: KeptTasks
-    password_file: Path
-    """The first admin's password, until it is changed."""
-
-    def known(self, name: str) -> str:
-        """For the audit record, where a password that was typed as a name must not get to: empty for who is none."""
-        return name if name in self.store.people.accounts else ""
-
-    def forget_first_password(self, user: str) -> None:
-        """After a change of the password of `user`: once it is the admin's, the file says nothing any more."""
-        if user != FIRST_ADMIN:
-            return
-        try:
-            self.password_file.unlink(missing_ok=True)
-        except OSError as error:
-            log.error("%s can not be removed, it says nothing any more: %s", self.password_file, error.strerror)
 
 
 class Logins:
@@ -112,7 +78,7 @@ class Logins:
             account = None
         password_hash = None if account is None else account.password_hash
         if not await self._desk.passwords.fits(password, password_hash) or account is None:
-            self._desk.audit.note(who, address, action, "", LoginFailed.reason)
+            self._desk.audit.note_often(who, address, action, "", LoginFailed.reason)
             raise login_failed()
         self._throttle.was_right(counted, address)
         return account
@@ -138,17 +104,21 @@ class Logins:
     async def _go_on(self, session_id: str, refresh_token: str, following: bytes, address: str) -> Issued:
         session = self._desk.store.people.sessions.get(session_id)
         who, target = (session.user, session.id) if session else ("", "")
+        proven = self._sessions.knows(session_id, refresh_token)
         try:
+            if proven:
+                self._throttle.check_refresh(session_id)
+            else:
+                self._throttle.check_wrong_refresh(address)
             issued = await self._sessions.go_on(session_id, refresh_token, following)
         except RefreshReused:
             self._desk.audit.note(who, address, "refresh_reuse", target, RefreshFailed.reason)
             raise refresh_failed() from None
         except JobrunError as error:
             self._desk.audit.note_often(who, address, "refresh", target, error.reason)
-            if isinstance(error, RefreshFailed):
-                self._throttle.refresh_failed(address)
             raise
-        self._desk.audit.note(who, address, "refresh", target)
+        if not issued.repeated:
+            self._desk.audit.note(who, address, "refresh", target)
         return issued
 
     async def _revoke(self, caller: Caller, *, all_sessions: bool) -> None:

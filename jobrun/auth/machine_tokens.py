@@ -1,94 +1,32 @@
-"""Machine tokens: made, listed, ended, recognised."""
+"""What a session may do with machine tokens."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import hmac
 import secrets
 from collections.abc import Mapping
 from typing import Final
 
 from jobrun.auth import scopes as scope_words
-from jobrun.auth.access_tokens import invalid
 from jobrun.auth.clock import IssuerClock
-from jobrun.auth.login import Desk
+from jobrun.auth.desk import Desk
+from jobrun.auth.last_used import LastUsed
+from jobrun.auth.machine_door import PREFIX
 from jobrun.auth.sessions import random_id
 from jobrun.model.caller import NO_CEILINGS, Caller, Role, Scope
-from jobrun.model.errors import (
-    InvalidRequest,
-    JobrunError,
-    MachineTokenNotFound,
-    SessionEnded,
-    TokenExpired,
-)
+from jobrun.model.errors import InvalidRequest, JobrunError, MachineTokenNotFound
 from jobrun.model.user import MachineToken
-from jobrun.store.users_memory import People
 from jobrun.store.users_rows import StoredToken
 
-PREFIX: Final = "jrt1."
-"""How one begins behind `Bearer `, as no JWT does; then its id, a dot and its secret."""
 ID_LENGTH: Final = 10
 DEFAULT_S: Final = 90 * 86_400
 MOST_S: Final = 366 * 86_400
 MOST_NAME: Final = 64
-HOUR_NS: Final = 3600 * 10**9
-
-
-class LastUsed:
-    """When machine tokens were used, to the hour, until it is written down: at most one entry a token."""
-
-    def __init__(self) -> None:
-        self._used: dict[str, int] = {}
-
-    def note(self, token: MachineToken, now_ns: int) -> None:
-        """It is used now."""
-        hour_ns = now_ns - now_ns % HOUR_NS
-        if token.last_used_ns < hour_ns:
-            self._used[token.id] = hour_ns
-
-    def of(self, token: MachineToken) -> int:
-        """0: never."""
-        return max(token.last_used_ns, self._used.get(token.id, 0))
-
-    def take(self) -> Mapping[str, int]:
-        """What is to be written down; it is forgotten here."""
-        used, self._used = self._used, {}
-        return used
-
-    def put_back(self, used: Mapping[str, int]) -> None:
-        """It could not be written down."""
-        self._used = {**used, **self._used}
-
-
-class MachineTokenDoor:
-    """Recognises those that come with calls."""
-
-    def __init__(self, people: People, clock: IssuerClock, used: LastUsed) -> None:
-        self._people, self._clock, self._used = people, clock, used
-
-    def knows(self, text: str) -> bool:
-        """Whether this means to be one."""
-        return text.startswith(PREFIX)
-
-    def recognise(self, text: str) -> StoredToken:
-        """Whose came. Raises TokenInvalid, TokenExpired, SessionEnded."""
-        token_id, _, secret = text.removeprefix(PREFIX).partition(".")
-        found = self._people.tokens.get(token_id)
-        given = hashlib.sha256(secret.encode(errors="replace")).digest()
-        if found is None or not hmac.compare_digest(given, found.secret):
-            raise invalid()
-        now_ns = self._clock.now_ns()
-        if now_ns >= found.token.expires_ns:
-            raise TokenExpired("the token has expired: make another by jobrun token create")
-        if found.ended:
-            raise SessionEnded("the token was revoked: make another by jobrun token create")
-        self._used.note(found.token, now_ns)
-        return found
 
 
 class MachineTokens:
-    """What a session may do with machine tokens; the two that change something may raise StorageFull."""
+    """The two that change something may raise StorageFull."""
 
     def __init__(self, desk: Desk, clock: IssuerClock, used: LastUsed) -> None:
         self._desk, self._clock, self._used = desk, clock, used
@@ -124,8 +62,11 @@ class MachineTokens:
         )
         return token, await self._desk.kept.run(self._create(caller, token))
 
-    def list(self, caller: Caller, *, all_users: bool) -> list[MachineToken]:
-        """Those that hold, newest first: the caller's own, or all. Raises ScopeMissing."""
+    def list(
+        self, caller: Caller, *, all_users: bool, page: int, before_ns: int | None = None
+    ) -> tuple[list[MachineToken], int | None]:
+        """A page of those that hold, newest first: of the caller's own, or of all; `before_ns`: made before. And where
+        the next page begins; None: nowhere. Raises ScopeMissing."""
         if all_users:
             scope_words.check_has(caller.scopes, frozenset({Scope.ADMIN}))
         now_ns = self._clock.now_ns()
@@ -133,14 +74,16 @@ class MachineTokens:
             dataclasses.replace(one.token, last_used_ns=self._used.of(one.token))
             for one in self._people.tokens.values()
             if (all_users or one.token.user == caller.user) and _holds(one, now_ns)
+            if before_ns is None or one.token.created_ns < before_ns
         ]
-        return sorted(holding, key=lambda token: (token.created_ns, token.id), reverse=True)
+        holding.sort(key=lambda token: (token.created_ns, token.id), reverse=True)
+        return _page_of(holding, page)
 
     async def revoke(self, caller: Caller, token: str) -> MachineToken:
         """Ends one by its id, or by its name among the caller's own; an admin anybody's by its id.
 
         Raises MachineTokenNotFound."""
-        return await self._desk.kept.run(self._revoke(caller, self._meant(caller, token)))
+        return await self._desk.kept.run(self._revoke(caller, token))
 
     async def _create(self, caller: Caller, token: MachineToken) -> str:
         secret = secrets.token_urlsafe(32)
@@ -153,9 +96,14 @@ class MachineTokens:
         self._desk.audit.note(caller, "", "token.create", token.id)
         return f"{PREFIX}{token.id}.{secret}"
 
-    async def _revoke(self, caller: Caller, token: MachineToken) -> MachineToken:
-        if not await self._desk.store.end_token(token.id, token.user, self._clock.now_ns()):
-            raise MachineTokenNotFound
+    async def _revoke(self, caller: Caller, text: str) -> MachineToken:
+        try:
+            token = self._meant(caller, text)
+            if not await self._desk.store.end_token(token.id, token.user, self._clock.now_ns()):
+                raise MachineTokenNotFound
+        except JobrunError as error:
+            self._desk.audit.note_often(caller, "", "token.revoke", "", error.reason)  # `text` may be a secret
+            raise
         self._desk.audit.note(caller, "", "token.revoke", token.id)
         return token
 
@@ -169,6 +117,15 @@ class MachineTokens:
             if one.token.name == text and _holds(one, now_ns):
                 return one.token
         raise MachineTokenNotFound
+
+
+def _page_of(holding: list[MachineToken], page: int) -> tuple[list[MachineToken], int | None]:
+    """Those of one moment stay together."""
+    if len(holding) <= page:
+        return holding, None
+    last_ns = holding[page - 1].created_ns
+    found = [token for token in holding if token.created_ns >= last_ns]
+    return found, last_ns if len(found) < len(holding) else None
 
 
 def _holds(one: StoredToken, now_ns: int) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 from jobrun.auth.audit import Audit
 from jobrun.auth.auth import AUDIT, PASSWORD, read_facts
 from jobrun.auth.clock import Clocks
-from jobrun.auth.login import FIRST_ADMIN
+from jobrun.auth.desk import FIRST_ADMIN
 from jobrun.auth.passwords import checked, hashed
 from jobrun.files.data_folder import DataFolder
 from jobrun.model.errors import StoreError

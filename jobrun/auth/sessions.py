@@ -12,18 +12,18 @@ from jobrun.model.caller import ROLE_SCOPES, Scope
 from jobrun.model.errors import InvalidRequest, LoginFailed, RefreshFailed
 from jobrun.model.letters import random_letters
 from jobrun.store.users import UserStore
-from jobrun.store.users_rows import Account, Session
+from jobrun.store.users_rows import Account
 from jobrun.store.users_writes import NewSession, Rotation, Turn
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Lifetimes:
-    """How long things last, in whole seconds."""
+    """How long things last, in whole seconds; `config.server_settings` has what they are where nobody says."""
 
-    access_token_s: int = 600
-    session_idle_s: int = 14 * 86_400
+    access_token_s: int
+    session_idle_s: int
     """From the last refresh."""
-    session_s: int = 90 * 86_400
+    session_s: int
     """From the login."""
 
 
@@ -36,6 +36,8 @@ class Issued:
     scopes: frozenset[Scope]
     session_id: str
     session_expires_ns: int
+    repeated: bool = False
+    """The answer that was lost, given again: nothing changed."""
 
     def __repr__(self) -> str:
         return "Issued(***)"
@@ -87,12 +89,18 @@ class Sessions:
             raise login_failed()
         return self._issued(new.id, login_failed())
 
+    def knows(self, session_id: str, refresh_token: str) -> bool:
+        """Whether this is the session's current one, or the one before it."""
+        session, came = self._store.people.sessions.get(session_id), _sha256_of(refresh_token)
+        held = (session.current, session.previous) if session else ()
+        return any(known is not None and hmac.compare_digest(came, known) for known in held)
+
     async def go_on(self, session_id: str, refresh_token: str, following: bytes) -> Issued:
         """By its refresh token, where `following` is the SHA-256 of the next. Raises RefreshFailed, RefreshReused,
         InvalidRequest."""
-        came = hashlib.sha256(refresh_token.encode(errors="replace")).digest()
+        came = _sha256_of(refresh_token)
         session = self._store.people.sessions.get(session_id)
-        if session is None or not _knows(session, came):  # no write for what is none: strangers can ask for it
+        if session is None:
             raise refresh_failed()
         if came == following:
             raise InvalidRequest(
@@ -110,7 +118,8 @@ class Sessions:
             raise RefreshReused
         if outcome is Rotation.REFUSED:
             raise refresh_failed()
-        return self._issued(session_id, refresh_failed())
+        issued = self._issued(session_id, refresh_failed())
+        return dataclasses.replace(issued, repeated=outcome is Rotation.AGAIN)
 
     async def end(self, user: str, session_id: str) -> None:
         """One; nothing where it has ended."""
@@ -147,5 +156,5 @@ def refresh_failed() -> RefreshFailed:
     return RefreshFailed("the session does not go on: log in again")
 
 
-def _knows(session: Session, came: bytes) -> bool:
-    return any(known is not None and hmac.compare_digest(came, known) for known in (session.current, session.previous))
+def _sha256_of(refresh_token: str) -> bytes:
+    return hashlib.sha256(refresh_token.encode(errors="replace")).digest()

@@ -40,14 +40,21 @@ class Buckets:
             self._full_at[key] -= self._period_ns
 
 
+REFRESHES: Final = 10, 20
+"""Of one session: ten in the life of an access token, which needs one or two, and 20 at once. So no client with a fault
+fills the record, and a thief can not make haste."""
+
+
 class Throttle:
     """Of logins and refreshes. Nobody can lock out another: what he spends from his addresses is his. Who guesses from
     very many addresses is held by the one worker that passwords have, and by their length."""
 
-    def __init__(self, steady_ns: Callable[[], int]) -> None:
+    def __init__(self, steady_ns: Callable[[], int], access_token_s: int) -> None:
+        in_a_life, at_once = REFRESHES
         self._by_user_here = Buckets(5, 5, steady_ns)
         self._by_address = Buckets(1, 20, steady_ns)
-        self._refreshes = Buckets(1, 20, steady_ns)
+        self._wrong_refreshes = Buckets(1, 20, steady_ns)
+        self._refreshes = Buckets(max(access_token_s // in_a_life, 1), at_once, steady_ns)
 
     def check(self, user: str, address: str) -> None:
         """Before a password is looked at: counts it as wrong until it proves right. Raises LoginThrottled."""
@@ -62,12 +69,18 @@ class Throttle:
         for buckets, key in self._buckets(user, address):
             buckets.give_back(key)
 
-    def refresh_failed(self, address: str) -> None:
-        """Counts a refresh token that was none; one that is good is never in anybody's way. Raises LoginThrottled."""
+    def check_refresh(self, session: str) -> None:
+        """Counts one by a token that is good: it is in the way of its own session alone. Raises LoginThrottled."""
+        if not self._refreshes.has(session):
+            raise LoginThrottled("too many refreshes of this session: use the access token that came with the last one")
+        self._refreshes.take(session)
+
+    def check_wrong_refresh(self, address: str) -> None:
+        """Counts a refresh token that is none, or was used before. Raises LoginThrottled."""
         network = network_of(address)
-        if not self._refreshes.has(network):
+        if not self._wrong_refreshes.has(network):
             raise LoginThrottled("too many refresh tokens that are none: try again in a few seconds")
-        self._refreshes.take(network)
+        self._wrong_refreshes.take(network)
 
     def _buckets(self, user: str, address: str) -> tuple[tuple[Buckets, Hashable], ...]:
         network = network_of(address)

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 from jobrun.auth import scopes as scope_words
 from jobrun.auth.clock import IssuerClock
-from jobrun.auth.login import Desk
+from jobrun.auth.desk import Desk
 from jobrun.auth.passwords import checked
 from jobrun.model.caller import NO_CEILINGS, Caller, Role
 from jobrun.model.errors import InvalidRequest, JobrunError, UserHasJobs, UserNotFound
@@ -21,10 +21,11 @@ class UserJobs(Protocol):
     """What is asked of who has the jobs, where a user is removed."""
 
     def unfinished(self, user: str) -> list[str]:
-        """Ids of his jobs that have not finished."""
+        """Ids of his jobs that have not finished, but for those that are being put on record."""
 
     async def stop_all(self, user: str, by: str) -> None:
-        """Stop them all, told as stopped by `by`; returns once they have finished."""
+        """Stop them all, told as stopped by `by`, those too that are being put on record; returns once they have
+        finished."""
 
 
 class Users:
@@ -59,9 +60,11 @@ class Users:
         *,
         role: str | None = None,
         disabled: bool | None = None,
-        ceilings: Mapping[str, int] | None = None,
+        ceilings: Mapping[str, int | None] | None = None,
     ) -> User:
-        """Changes what is not None. Raises UserNotFound, LastAdmin, InvalidRequest (role)."""
+        """Changes what is not None; a ceiling that is None ends.
+
+        Raises UserNotFound, LastAdmin, InvalidRequest (role)."""
         given = None if role is None else scope_words.role_of(role)
         changing = self._desk.store.change_user(name, role=given, disabled=disabled, ceilings=ceilings)
         await self._decide(caller, "user.set", name, changing)
@@ -88,8 +91,8 @@ class Users:
         elif unfinished := jobs.unfinished(name):
             raise UserHasJobs(f"{name} has {len(unfinished)} unfinished jobs: stop them first, or say --stop-jobs")
         await store.remove_user(name, self._clock.now_ns())
-        if jobs.unfinished(name):  # of a call that was let in before
-            await jobs.stop_all(name, caller.user)
+        self._desk.forget_first_password(name)
+        await jobs.stop_all(name, caller.user)  # what calls began that were let in before; now there can be no others
 
     async def _set_password(self, name: str, password_hash: bytes) -> None:
         await self._desk.store.set_password(name, password_hash)

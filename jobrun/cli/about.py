@@ -12,6 +12,8 @@ from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
 from jobrun.config.errors import UsageError
 
+MAN = Option("--man", "as a manual page, in roff")
+
 
 def version(parsed: Parsed, environment: Environment) -> int:
     """Prints the version, and what is inside."""
@@ -23,8 +25,9 @@ def version(parsed: Parsed, environment: Environment) -> int:
     if parsed.flag("--licenses"):
         from jobrun.cli import licenses
 
+        facts["license"] = licenses.OWN
         facts["inside"] = works = licenses.inside()
-        words += "\n" + licenses.text(works)
+        words = f"jobrun {VERSION}: {licenses.OWN}\n\n{licenses.text(works)}"
     if parsed.flag(JSON.key):
         from jobrun.cli.jsontext import dump
 
@@ -36,20 +39,31 @@ def version(parsed: Parsed, environment: Environment) -> int:
 
 def help_(parsed: Parsed, environment: Environment) -> int:
     """Prints what there is, or one command's options."""
-    from jobrun.cli.help import command_help, overview
+    from jobrun.cli.help import command_help, overview, width_of_stdout
+
+    command = _named(parsed)
+    if parsed.flag(MAN.key):
+        from jobrun.cli.manual import page
+
+        put(page(parsed.words[0] if parsed.words else ""))
+    else:
+        put(overview(width_of_stdout()) if command is None else command_help(command, width_of_stdout()))
+    return 0
+
+
+def _named(parsed: Parsed) -> Command | None:
+    """The command that the words name, None without any. Raises UsageError."""
     from jobrun.cli.registry import load
 
     if not parsed.words:
-        put(overview())
-        return 0
+        return None
     command = load(parsed.words[0])
     rest: Sequence[str] = parsed.words[1:]
     if command is not None:
         command, rest = command.choose(rest)
     if command is None or rest:
         raise UsageError(f'help: {" ".join(parsed.words)}: no such command: see "jobrun help"')
-    put(command_help(command))
-    return 0
+    return command
 
 
 COMMANDS = (
@@ -66,8 +80,9 @@ COMMANDS = (
         name="help",
         summary="print this, or the options of a command",
         words="[COMMAND]",
-        description="",
-        options=(),
+        description="A manual page is printed as its source, which man(1) shows: jobrun help --man run | man -l -\n"
+        "The page of a command tells of all below it too.",
+        options=(MAN,),
         run=help_,
         example="jobrun help run",
     ),

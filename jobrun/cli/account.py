@@ -11,9 +11,9 @@ from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts, target_of
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.table import put_facts
 from jobrun.cli.terminal import Terminal
-from jobrun.cli.text import escape
 from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1.auth_service_pb2 import WhoAmIResponse
 
 

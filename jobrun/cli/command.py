@@ -9,6 +9,8 @@ from jobrun.cli.options import Option, Parsed
 from jobrun.config.environment import Environment
 from jobrun.config.errors import UsageError
 
+HELP = Option("-h --help", "print this")
+"""Every command has it."""
 Run = Callable[[Parsed, Environment], int]
 
 

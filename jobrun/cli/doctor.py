@@ -14,12 +14,12 @@ from jobrun.cli.options import Parsed
 from jobrun.cli.output import put
 from jobrun.cli.session import JSON
 from jobrun.cli.signals import leave_on_signals
-from jobrun.cli.text import escape
 from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
 from jobrun.config.errors import Refusal
 from jobrun.config.paths import file_system, private_build, private_place
 from jobrun.limits import BY_AFFINITY, BY_CGROUP, BY_RLIMIT, BY_SUPERVISOR, LIMITS
+from jobrun.model.shown import escape
 
 ENFORCERS = {
     BY_RLIMIT: "setrlimit (each process)",

@@ -14,6 +14,29 @@ SIGNALLED = 128
 STOPPED, LIMITED = SIGNALLED + 15, SIGNALLED + 9
 """For a job that was stopped, or ended for a limit, and left with 0 or never ran."""
 
+OF_JOBS = (
+    ("0-255", "the program's own"),
+    ("128+N", "signal N ended it"),
+    (f"{TIMEOUT}", "--timeout ended it"),
+    (
+        f"{OURS}",
+        "all that is jobrun's own: usage, no server, no login, no such job, not allowed, output that is missing",
+    ),
+    (f"{NOT_EXECUTABLE}", "the program could not be executed"),
+    (f"{NOT_FOUND}", "the program was not found"),
+    (f"{LIMITED}", "a limit ended it, and it left with 0"),
+    (f"{STOPPED}", "it was stopped, and left with 0 or never ran"),
+)
+"""Of run, attach and wait."""
+OF_OTHERS = (
+    ("0", "done"),
+    ("1", "refused or failed"),
+    ("2", "usage"),
+    ("3", "no such job, user or token"),
+    ("4", "login needed (a wrong password at login: 1)"),
+)
+"""Of all other commands, start too."""
+
 LIMIT_REASONS = frozenset(
     {
         wire.END_REASON_CPU_LIMIT,

@@ -1,58 +1,138 @@
-"""Help from the commands' tables."""
+"""Help from the commands' tables: plain text, as wide as the terminal."""
 
 from __future__ import annotations
 
+import os
 import textwrap
+from collections.abc import Iterable, Sequence
 
 from jobrun.cli.command import Command
+from jobrun.cli.exit_codes import OF_JOBS, OF_OTHERS
 from jobrun.cli.options import Option
-from jobrun.cli.registry import LATER, MODULES, load
+from jobrun.cli.output import STDOUT
+from jobrun.cli.registry import GROUPS, LATER, load
 
-WIDTH = 100
+WIDTH = 80
+"""Columns where stdout is no terminal."""
+NARROWEST, WIDEST = 60, 100
+"""Columns that text is set for at least and at most: longer lines are hard to read."""
 COLUMN = 26
-"""Where the text beside options and commands begins."""
+"""Where the text beside options begins."""
 
-EXIT_CODES = """\
-Exit codes: run, attach and wait: the program's own; 128+N if signal N ended it; 124 timeout; 127 not found;
-126 not executable; 125 for all that is jobrun's own. The others: 0; 1 refused or failed; 2 usage; 3 no such job, user
-or token; 4 login needed.
+ABOUT = """\
+Runs programs as jobs, on this machine or another one: they outlive the connection, keep their limits and can be found
+again.
 """
+FIRST_STEPS = (
+    ("jobrun run make -j4", "run a program: its output and exit code are yours"),
+    ("jobrun start ./nightly", "the same, without waiting for it"),
+    ("jobrun list -a", "find it again"),
+    ("jobrun login HOST", "from now on commands go there"),
+)
 PLACES = """\
-Where a command goes: --server; JOBRUN_TOKEN, which names its server; JOBRUN_SERVER; the last login; and where there
-never was one, this machine's private server, which is started when it is needed: it runs jobs with your own rights
-and isolates nothing. After a logout: --local, or log in.
+A command goes to the server that the first of these names: --server; JOBRUN_TOKEN, which names its server;
+JOBRUN_SERVER; the last login. Where there never was a login, it goes to this machine's private server, which is
+started when it is needed: it runs jobs with your own rights and isolates nothing. After a logout: --local, or log in.
 """
+IDS = 'ID is a job\'s id, a beginning of one that fits one job, or "@last", your newest job.'
 
 
-def overview() -> str:
-    """All commands, a line each."""
-    rows = "".join(_row(command.name, command.summary) for command in map(load, MODULES) if command is not None)
-    later = textwrap.fill(f"Not in this version: {' '.join(LATER)}", WIDTH)
-    return f"Usage: jobrun COMMAND [OPTIONS] [--] [ARGV...]\n\n{rows}\n{PLACES}\n{EXIT_CODES}\n{later}\n"
+def width_of_stdout() -> int:
+    """Columns to set text for."""
+    try:
+        columns = os.get_terminal_size(STDOUT).columns
+    except OSError:
+        return WIDTH
+    return max(NARROWEST, min(columns, WIDEST)) if columns else WIDTH
 
 
-def command_help(command: Command) -> str:
+def overview(width: int = WIDTH) -> str:
+    """All commands, a line each, by what one wants to do."""
+    column = 4 + max(len(name) for group in GROUPS.values() for name in group)
+    steps = 4 + max(len(line) for line, _ in FIRST_STEPS)
+    groups = [
+        _section(title, [(command.name, command.summary) for command in map(load, names) if command], column, width)
+        for title, names in GROUPS.items()
+    ]
+    codes = [("run, attach and wait", _listed(OF_JOBS)), ("all others", _listed(OF_OTHERS))]
+    parts = [
+        "Usage: jobrun COMMAND [OPTIONS] [--] [ARGV...]\n",
+        _filled(ABOUT, width),
+        _section("First steps", FIRST_STEPS, steps, width),
+        *groups,
+        "Where a command goes\n" + _filled(PLACES, width, "  "),
+        _section("Exit codes", codes, COLUMN, width),
+        _filled(
+            'More: "jobrun help COMMAND"; as a manual page: "jobrun help --man [COMMAND] | man -l -". '
+            f"Not in this version: {', '.join(LATER)}.",
+            width,
+        ),
+    ]
+    return "\n".join(parts)
+
+
+def command_help(command: Command, width: int = WIDTH) -> str:
     """One command: usage, what it does, options, an example."""
-    between = () if command.words == "COMMAND" else ("[OPTIONS]", "[--]")
-    usage = " ".join(part for part in ("jobrun", command.name, *between, command.words) if part)
-    parts = [f"Usage: {usage}\n\n{command.summary[0].upper()}{command.summary[1:]}.\n"]
+    options = [(option_words(option), option_text(option)) for option in command.options]
+    below = [(below.name, below.summary) for below in command.below]
+    text = summary_sentence(command)
     if command.description:
-        parts.append(f"\n{command.description}\n")
-    if command.below:
-        parts.append("\nCommands:\n" + "".join(_row(below.name, below.summary) for below in command.below))
-    if command.options:
-        parts.append("\nOptions:\n" + "".join(_option(option) for option in command.options))
-    parts.append(f"\nExample: {command.example}\n")
-    return "".join(parts)
+        text += f"\n\n{command.description}"
+    parts = [_filled(f"Usage: {usage(command)}", width), _filled(text, width)]
+    if below:
+        parts.append(_section("Commands", below, COLUMN, width))
+    if options:
+        parts.append(_section("Options", options, COLUMN, width))
+    parts.append(f"Example: {command.example}\n")
+    return "\n".join(parts)
 
 
-def _option(option: Option) -> str:
-    return _row(f"{', '.join(option.names)} {option.value}".rstrip(), option.help)
+def usage(command: Command) -> str:
+    """How it is called."""
+    between = () if command.words == "COMMAND" else ("[OPTIONS]", "[--]")
+    return " ".join(part for part in ("jobrun", command.name, *between, command.words) if part)
 
 
-def _row(left: str, right: str) -> str:
-    lines = textwrap.wrap(right, WIDTH - COLUMN)
-    head = f"  {left:<{COLUMN - 4}}  "
-    if len(head) > COLUMN:
-        return f"{head.rstrip()}\n" + "".join(f"{'':{COLUMN}}{line}\n" for line in lines)
-    return head + f"\n{'':{COLUMN}}".join(lines) + "\n"
+def summary_sentence(command: Command) -> str:
+    """What it does."""
+    return f"{command.summary[0].upper()}{command.summary[1:]}."
+
+
+def option_words(option: Option) -> str:
+    """Its names, and its value's."""
+    return f"{', '.join(option.names)} {option.value}".rstrip()
+
+
+def option_text(option: Option) -> str:
+    """What it does."""
+    return f"{option.help}; may be repeated" if option.many else option.help
+
+
+def paragraphs(text: str) -> Sequence[str]:
+    """Each in one line."""
+    return [" ".join(paragraph.split()) for paragraph in text.split("\n\n")]
+
+
+def _filled(text: str, width: int, indent: str = "") -> str:
+    return "\n".join(f"{_wrapped(paragraph, width, indent, indent)}\n" for paragraph in paragraphs(text))
+
+
+def _section(title: str, rows: Iterable[tuple[str, str]], column: int, width: int) -> str:
+    return f"{title}\n" + "".join(_row(left, right, column, width) for left, right in rows)
+
+
+def _row(left: str, right: str, column: int, width: int) -> str:
+    head = f"  {left:<{column - 4}}  "
+    if len(head) > column:
+        return f"{head.rstrip()}\n{_wrapped(right, width, ' ' * column, ' ' * column)}\n"
+    return _wrapped(right, width, head, " " * column) + "\n"
+
+
+def _wrapped(text: str, width: int, first: str, later: str) -> str:
+    return textwrap.fill(
+        text, width, initial_indent=first, subsequent_indent=later, break_long_words=False, break_on_hyphens=False
+    )
+
+
+def _listed(codes: Iterable[tuple[str, str]]) -> str:
+    return "; ".join(f"{code} {meaning}" for code, meaning in codes)

@@ -10,6 +10,8 @@ from typing import Any
 import jobrun
 from jobrun.config.errors import Refusal
 
+OWN = "Apache-2.0"
+"""Of jobrun itself, as SPDX has it; the text is among those of what is inside."""
 _RULE = "-" * 79
 
 

@@ -10,19 +10,19 @@ from jobrun.cli.ids import EVERY_STATE, EVERYBODY
 from jobrun.cli.options import Option, Parsed
 from jobrun.cli.output import put
 from jobrun.cli.render import NONE, command_text, runtime_text, state_word, time_text
-from jobrun.cli.session import JSON, SERVER_OPTIONS, open_calls
+from jobrun.cli.session import JSON, NO_START, SERVER_OPTIONS, open_calls
 from jobrun.cli.signals import leave_on_signals
-from jobrun.cli.text import escape
 from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
 from jobrun.config.numbers import parse_count
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import job_pb2
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 
 if TYPE_CHECKING:
     from jobrun.client.calls import Calls
 
-Number = TypeVar("Number", wire.JobState, job_pb2.EndReason)
+Number = TypeVar("Number", "wire.JobState", "job_pb2.EndReason")  # quoted: no types at run time, which 3.10 refuses
 
 PAGE = 100
 """Jobs asked for at a time: the first are shown soon, and nobody keeps all of them in memory."""
@@ -41,6 +41,7 @@ REASONS = {
     "lost": job_pb2.END_REASON_LOST,
 }
 """Every EndReason by the word that --filter takes; a test holds the two together."""
+OFFERS = (*(f"state={word}" for word in STATES), *(f"reason={word}" for word in REASONS))
 
 
 def list_jobs(parsed: Parsed, environment: Environment) -> int:
@@ -143,7 +144,10 @@ COMMANDS = (
             Option("-n --number", "at most N", "N", parse_count),
             Option("--all-users", "the jobs of all users that you may see"),
             Option("-q --quiet", "ids alone"),
-            Option("--filter", "state, name, user or reason, such as state=running", "KEY=VALUE"),
+            Option(
+                "--filter", "state, name, user or reason, such as state=running", "KEY=VALUE", offers=OFFERS, many=True
+            ),
+            NO_START,
             JSON,
             *SERVER_OPTIONS,
         ),

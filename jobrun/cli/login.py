@@ -34,9 +34,14 @@ WINNING = ("JOBRUN_TOKEN", "JOBRUN_SERVER")
 def login(parsed: Parsed, environment: Environment) -> int:
     """From a password to a session."""
     terminal = Terminal()
+    from jobrun.client.tls_check import CertificateRefused
+
     logins = open_logins(environment)
     server = _server(parsed, logins)
-    accounts = _log_in(parsed, terminal, logins, server, environment)
+    try:
+        accounts = _log_in(parsed, terminal, logins, server, environment)
+    except CertificateRefused as refusal:  # elsewhere a login is needed; this is one
+        raise Refusal(str(refusal)) from refusal
     answer = accounts.who_am_i()
     if parsed.flag(JSON.key):
         put_who(answer)
@@ -53,7 +58,7 @@ def _log_in(parsed: Parsed, terminal: Terminal, logins: Logins, server: Address,
     from jobrun.client.access import NoAccess
     from jobrun.client.accounts import Accounts
     from jobrun.client.connection import Connection
-    from jobrun.client.first_contact import check_is_jobrun, log_in, trust_server
+    from jobrun.client.first_contact import check_is_jobrun, end_session, log_in, trust_server
     from jobrun.client.session_access import SessionAccess
     from jobrun.client.tls_routes import known_route
 
@@ -61,17 +66,21 @@ def _log_in(parsed: Parsed, terminal: Terminal, logins: Logins, server: Address,
     expected = parsed.text(FINGERPRINT)
     fingerprint = None if expected is None else parse_fingerprint(expected, f"login: {FINGERPRINT}")
     confirm = functools.partial(_confirm, terminal, address)
-    known = trust_server(server, logins.known(address), fingerprint, confirm, environment)
-    connection = Connection(known_route(server, NoAccess(), known, environment))
+    known = logins.known(address)
+    trusted = trust_server(server, known, fingerprint, confirm, environment)
+    connection = Connection(known_route(server, NoAccess(), trusted.now, environment))
     check_is_jobrun(connection, address)
-    logins.remember(known)
+    logins.remember(trusted.later)
     user = _user(parsed, terminal, logins, address)
     password = read_password(parsed, terminal, f"password of {user} at {address}: ")
     session = log_in(connection, user, password)
     with logins.locked(address):
+        before = logins.last_session(address)
         logins.save(address, session)
     logins.set_current(address)
-    return Accounts(Connection(known_route(server, SessionAccess(logins, address), known, environment)))
+    if before is not None and known == trusted.later:
+        end_session(connection, before)
+    return Accounts(Connection(known_route(server, SessionAccess(logins, address), trusted.later, environment)))
 
 
 def _server(parsed: Parsed, logins: Logins) -> Address:
@@ -85,8 +94,12 @@ def _server(parsed: Parsed, logins: Logins) -> Address:
 
 def _confirm(terminal: Terminal, address: str, fingerprint: str) -> None:
     """Asks about a certificate that nothing here verifies. Raises Refusal where it is not trusted."""
-    command = f"jobrun login {address} {FINGERPRINT} {fingerprint}"
-    otherwise = f"{address} is not known here, its certificate is {fingerprint}: if its owner says the same: {command}"
+    from jobrun.client.tls_routes import RIGHT_ONE
+
+    otherwise = (
+        f"{address} is not known here, its certificate is {fingerprint}: nobody is there to compare it: "
+        f"give {FINGERPRINT} with what the server printed at its start, or {RIGHT_ONE}"
+    )
     terminal.tell(f"{address} is not known here. Its certificate is", otherwise)
     terminal.tell(fingerprint, otherwise)
     answer = terminal.ask("Does the server's owner say the same? yes or no: ", otherwise)
@@ -96,7 +109,9 @@ def _confirm(terminal: Terminal, address: str, fingerprint: str) -> None:
 
 def _user(parsed: Parsed, terminal: Terminal, logins: Logins, address: str) -> str:
     """By --user, as last time, or by asking."""
-    user = parsed.filled("--user") or logins.last_user(address)
+    user = parsed.filled("--user")
+    if user is None and (before := logins.last_session(address)) is not None:
+        user = before.user
     if user is None:
         user = terminal.ask(f"user at {address}: ", "login: no terminal to ask for the user at: give --user NAME")
     if not is_utf8(user) or not user:
@@ -110,8 +125,8 @@ def logout(parsed: Parsed, environment: Environment) -> int:
     no_words(parsed)
     logins = open_logins(environment)
     named = parsed.given("--server") or parsed.given("--local") or any(environment.get(name) for name in WINNING)
-    if not named and logins.current() == "":
-        say("logged out already")
+    if not named and not logins.current():
+        say("no login here: nothing to end")
         return 0
     target = target_of(parsed, environment)
     if target.token is not None:

@@ -19,7 +19,7 @@ BROKEN_PIPE = 128 + 13
 OURS = 125
 CODE_125 = frozenset({"run", "attach", "wait"})
 """In these, 125 is everything that is jobrun's own."""
-HELP = frozenset({"-h", "--help"})
+ASKS_FOR_HELP = frozenset({"-h", "--help"})
 
 
 def main(argv: list[str]) -> int:
@@ -70,7 +70,7 @@ def _dispatch(words: list[str]) -> int:
 
     if not words:
         raise UsageError('no command: see "jobrun help"')
-    name = "help" if words[0] in HELP else words[0]
+    name = "help" if words[0] in ASKS_FOR_HELP else words[0]
     if name in LATER:
         raise NotBuilt(name)
     _prepare_imports(name)
@@ -92,15 +92,15 @@ def _prepare_imports(name: str) -> None:
 
 
 def _run(command: Command, words: Sequence[str]) -> int:
-    from jobrun.cli.options import Option, parse_words
+    from jobrun.cli.command import HELP
+    from jobrun.cli.options import parse_words
     from jobrun.config.environment import read_environment
 
-    wants_help = Option("-h --help", "print this")
-    parsed = parse_words(command.name, (*command.options, wants_help), words, mixed=command.mixed)
-    if parsed.flag(wants_help.key):
-        from jobrun.cli.help import command_help
+    parsed = parse_words(command.name, (*command.options, HELP), words, mixed=command.mixed)
+    if parsed.flag(HELP.key):
+        from jobrun.cli.help import command_help, width_of_stdout
 
-        put(command_help(command))
+        put(command_help(command, width_of_stdout()))
         return 0
     return command.run(parsed, read_environment())
 

@@ -13,12 +13,15 @@ from jobrun.config.errors import UsageError
 
 class Option(NamedTuple):
     """One row. `spelled`: its names with a space between, the last one is its key; `value` names its value in help,
-    empty for a flag; `number` parses it (ValueError with the end of a sentence)."""
+    empty for a flag; `number` parses it (ValueError with the end of a sentence); `offers`: values that a shell offers,
+    among others; `many`: each one given counts."""
 
     spelled: str
     help: str
     value: str = ""
     number: Callable[[str], int] | None = None
+    offers: Sequence[str] = ()
+    many: bool = False
 
     @property
     def names(self) -> Sequence[str]:
@@ -29,6 +32,11 @@ class Option(NamedTuple):
     def key(self) -> str:
         """The name by which Parsed knows it, such as `--memory`."""
         return self.names[-1]
+
+    @property
+    def choices(self) -> Sequence[str]:
+        """All values that there are, where `value` is those: small letters, such as `host|none`."""
+        return self.value.split("|") if self.value.islower() else ()
 
 
 class Parsed:
@@ -77,10 +85,12 @@ class Parsed:
         return UsageError(f"{self.command}: {text}")
 
     def put(self, option: Option, value: str) -> None:
-        """Takes one option. Raises UsageError where its value is no number."""
+        """Takes one option. Raises UsageError where its value is no number, or none of its choices."""
         if not option.value:
             self._flags.add(option.key)
             return
+        if option.choices and value not in option.choices:
+            raise self.usage_error(f"{option.key}: {value or 'an empty text'} is none of {' '.join(option.choices)}")
         self._texts.setdefault(option.key, []).append(value)
         if option.number is not None:
             try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 
-from jobrun.cli.text import encode, escape
+from jobrun.cli.text import encode
+from jobrun.model.shown import escape
 
 STDOUT, STDERR = 1, 2
 

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from jobrun.cli.command import Command
 
-MODULES = {
-    "run": "start",
-    "start": "start",
-    "status": "status",
-    "logs": "logs",
-    "attach": "attach",
-    "list": "listing",
-    "stop": "stop",
-    "wait": "wait",
-    "rm": "remove",
-    "login": "login",
-    "logout": "login",
-    "whoami": "account",
-    "passwd": "account",
-    "user": "users",
-    "token": "tokens",
-    "audit": "audit",
-    "server": "server",
-    "doctor": "doctor",
-    "version": "about",
-    "help": "about",
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "Run a program": {"run": "start", "start": "start"},
+    "Find your jobs, and what they print": {
+        "list": "listing",
+        "status": "status",
+        "logs": "logs",
+        "attach": "attach",
+        "wait": "wait",
+    },
+    "End jobs": {"stop": "stop", "rm": "remove"},
+    "Use another machine": {
+        "login": "login",
+        "logout": "login",
+        "whoami": "account",
+        "passwd": "account",
+        "token": "tokens",
+    },
+    "Be a server for others": {"server": "server", "user": "users", "audit": "audit", "doctor": "doctor"},
+    "Know jobrun": {"help": "about", "completion": "completion", "version": "about"},
 }
-"""In the order in which help shows them."""
-LATER = ("download", "ci", "completion")
+"""Commands by what one wants to do, as help shows them."""
+MODULES: Mapping[str, str] = {name: module for group in GROUPS.values() for name, module in group.items()}
+LATER = ("download", "ci")
 """The contract has them, this version has not."""
 
 
@@ -40,3 +39,8 @@ def load(name: str) -> Command | None:
         return None
     commands: Sequence[Command] = importlib.import_module(f"jobrun.cli.{MODULES[name]}").COMMANDS
     return next(command for command in commands if command.name == name)
+
+
+def every_command() -> Iterator[Command]:
+    """All, in that order; those that a second word chooses are in their `below`."""
+    yield from (command for command in map(load, MODULES) if command is not None)

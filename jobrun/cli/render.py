@@ -9,8 +9,8 @@ import time
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from jobrun.cli.text import escape
 from jobrun.limits import BYTES, LIMITS, NANOSECONDS, Limit
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 
 NONE = "-"

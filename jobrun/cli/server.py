@@ -9,32 +9,33 @@ from typing import TYPE_CHECKING
 from jobrun.cli.command import Command
 from jobrun.cli.options import Option, Parsed
 from jobrun.cli.server_owner import CONFIG, DATA, OWNERS_COMMANDS, read_config
-from jobrun.cli.words import no_words
+from jobrun.cli.server_unit import SERVER_UNIT
 from jobrun.config.environment import Environment
-from jobrun.config.errors import NotBuilt, Refusal
+from jobrun.config.errors import NotBuilt, Refusal, UsageError
 from jobrun.config.numbers import parse_count, parse_duration
 from jobrun.config.paths import make_private_folder, private_build, private_place, server_data
-from jobrun.config.server_settings import ServerSettings
+from jobrun.config.server_keys import keys_in_words
+from jobrun.config.server_settings import LISTEN, SLOTS_PER_CPU, ServerSettings
 from jobrun.config.target import parse_loopback
 
 if TYPE_CHECKING:
     from jobrun.config.server_file import ServerFile
 
-LISTEN = "127.0.0.1:50443"
 IDLE_S = 90.0
 """After this long without job and client a private server ends (CONTRACT 1: a minute or more)."""
-SLOTS_PER_CPU = 4
-"""CONTRACT 3, queue."""
-LATER = ("backup", "reindex", "unit")
+LATER = ("backup", "reindex")
+BELOW = (*OWNERS_COMMANDS, SERVER_UNIT)
 """Words behind `server` that the contract has."""
-LEVELS = ("strong", "medium", "partial", "none")
+LEVELS = "strong|medium|partial|none"
 
 
 def server(parsed: Parsed, environment: Environment) -> int:
     """Runs a server until it is told to end."""
     if parsed.words and parsed.words[0] in LATER:
         raise NotBuilt(f"server {parsed.words[0]}")
-    no_words(parsed)
+    if parsed.words:
+        known = ", ".join(command.name.removeprefix("server ") for command in BELOW)
+        raise UsageError(f"server {parsed.words[0]}: no such command: one of {known}; without one a server runs")
     settings = build_settings(parsed, environment)
     os.umask(0o077)
     if settings.private:
@@ -69,9 +70,10 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     told = parsed.given("--data") and parsed.given("--socket")  # by the client, whose environment this process has not
     place = private_place(environment, private_build(VERSION, BUILD)) if private and not told else None
     named = parsed.filled("--data") or (place.data if place else server_data(environment))
-    data = make_private_folder(os.path.abspath(named))
-    if insecure and os.path.lexists(DataFolder(Path(data)).users):
-        raise Refusal(f"server: --insecure: {data} belongs to a server with login: name another folder by --data")
+    data = make_private_folder(os.path.abspath(named), "name another by --data")
+    if (private or insecure) and os.path.lexists(DataFolder(Path(data)).users):
+        option = "--private" if private else "--insecure"
+        raise Refusal(f"server: {option}: {data} belongs to a server with login: name another folder by --data")
     socket = parsed.text("--socket") or (place.socket if place else None)
     slots = parsed.number("--slots") or config.slots
     return ServerSettings(
@@ -95,8 +97,6 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
 
 def _check_level(parsed: Parsed) -> None:
     level = parsed.text("--isolation") or "none"
-    if level not in LEVELS:
-        raise parsed.usage_error(f"--isolation: {level} is none of {' '.join(LEVELS)}")
     if level != "none":
         raise NotBuilt(f"--isolation {level}")
 
@@ -155,13 +155,14 @@ COMMANDS = (
         description="Prints one ready line once it serves, then events. TLS and login are always on, unless\n"
         "--insecure. The first start makes a certificate and the user admin, whose password lies in the\n"
         "data folder, and prints the line to log in by. SIGHUP: look at users and certificate again.\n"
-        "Later: server " + ", ".join(LATER) + " (not in this version).",
+        "Later: server " + ", ".join(LATER) + " (not in this version).\n\n"
+        "The file of --config is INI, and each line of it may be left out: " + keys_in_words() + ".",
         options=(
             Option("--listen", f"where to listen ({LISTEN}); port 0 takes a free one", "HOST:PORT"),
             DATA,
             CONFIG,
             Option("--insecure", "plaintext without login, on loopback, never for root"),
-            Option("--isolation", "the least isolation of jobs: none (others are not in this version)", "LEVEL"),
+            Option("--isolation", "the least isolation of jobs: none (others are not in this version)", LEVELS),
             Option("--slots", "how many jobs of one slot run at a time (four a CPU)", "N", parse_count),
             Option("--private", "be the private server of this user: what a client starts"),
             Option("--socket", "listen at this unix socket (private server)", "PATH"),
@@ -169,6 +170,6 @@ COMMANDS = (
         ),
         run=server,
         example="jobrun server --listen 0.0.0.0:50443",
-        below=OWNERS_COMMANDS,
+        below=BELOW,
     ),
 )

@@ -77,32 +77,33 @@ def new_cert(parsed: Parsed, environment: Environment) -> int:
     with _explained(parsed):
         note_certificate(folder, made.fingerprint)
     put(f"{made.fingerprint}\n")
+    _say_how_to_go_on(_ready(parsed, folder), made.fingerprint)
     _list_ended(ended)
     return 0
 
 
 def health(parsed: Parsed, environment: Environment) -> int:
-    """Says SERVING where the server of this data folder does."""
+    """Says SERVING, and where and with which certificate, where the server of this data folder does."""
     from jobrun.files.ready_file import INSECURE
 
     no_words(parsed)
     folder = owned_folder(parsed, environment)
-    ready = _ready(parsed, folder)
-    if ready is None:
+    first = _ready(parsed, folder)
+    if first is None:
         raise Refusal(f"{parsed.command}: no server is ready in {folder}: start one")
     from jobrun.client import health
     from jobrun.config.address import Address
     from jobrun.config.listen import local_host
     from jobrun.config.target import parse_server
 
-    if ready.fingerprint is None:
-        found = health.plain_health(parse_server(f"{INSECURE}{ready.host}:{ready.port}", "").address)
+    if first.fingerprint is None:
+        found = health.plain_health(parse_server(f"{INSECURE}{first.host}:{first.port}", "").address)
     else:
-        server = Address(local_host(ready.host).strip("[]"), ready.port)
-        found = health.tls_health(server, lambda: (_ready(parsed, folder) or ready).fingerprint)
+        server = Address(local_host(first.host).strip("[]"), first.port)
+        found = health.tls_health(server, lambda: (_ready(parsed, folder) or first).fingerprint)
     if found != "SERVING":
         raise Refusal(f"{parsed.command}: {found}: the server is ending, or starts")
-    put(f"{found}\n")
+    put(f"{found} {(_ready(parsed, folder) or first).line().removeprefix('ready ')}\n")
     return 0
 
 
@@ -186,12 +187,23 @@ def _refuse_operators(parsed: Parsed, folder: Path) -> None:
         raise Refusal(f"{parsed.command}: the server has its operator's certificate: put another one in its place")
 
 
+def _say_how_to_go_on(ready: Ready | None, fingerprint: str) -> None:
+    """With the line to paste, where a server runs, so that its address is known."""
+    from jobrun.config.listen import reachable_host
+
+    what = "clients that trust the old certificate stop until they log in with the new fingerprint"
+    if ready is None:
+        say(what)
+    else:
+        say(f"{what}:")
+        put(f"jobrun login {reachable_host(ready.host)}:{ready.port} --fingerprint {fingerprint}\n")
+
+
 def _list_ended(tokens: list[MachineToken]) -> None:
     import time
 
     from jobrun.cli.table import put_table
 
-    say("clients that trust the old certificate stop until they log in with the new fingerprint")
     if not tokens:
         return
     say("machine tokens end that were made with it: make others by jobrun token create")
@@ -215,9 +227,10 @@ OWNERS_COMMANDS = (
         name="server new-cert",
         summary="make another certificate, and list the machine tokens that end by it",
         words="",
-        description="Prints the new fingerprint. A running server shows it to each new connection from then on.\n"
-        "Clients that trusted the old one stop, until they log in with the new fingerprint. Not where the\n"
-        "server's config names a certificate: a new one in the place of that is seen by itself.",
+        description="Prints the new fingerprint, and where a server runs the line to log in by: it shows the new one\n"
+        "to each new connection from then on. Clients that trusted the old one stop, until they log in with the new\n"
+        "fingerprint. Not where the server's config names a certificate: a new one in the place of that is seen by\n"
+        "itself.",
         options=(DATA, CONFIG),
         run=new_cert,
         example="jobrun server new-cert --data /var/lib/jobrun",
@@ -226,7 +239,8 @@ OWNERS_COMMANDS = (
         name="server health",
         summary="ask the server of a data folder whether it serves",
         words="",
-        description="Prints SERVING and leaves with 0; else one line on stderr, and 1. As the data folder's owner.",
+        description="Prints SERVING, where, and the fingerprint of its certificate, which clients compare, and leaves\n"
+        "with 0; else one line on stderr, and 1. As the data folder's owner.",
         options=(DATA,),
         run=health,
         example="jobrun server health",

@@ -24,6 +24,7 @@ SERVER_OPTIONS = (
 RECONNECT = Option("--reconnect", "how long a lost connection is tried again (10m)", "DUR", parse_duration)
 RECONNECT_NS = 600 * 10**9
 """10 min, where --reconnect does not say."""
+NO_START = Option("--no-start", "where no private server runs: say so, and start none")
 JSON = Option("--json", "print JSON: protobuf's mapping, one object a line")
 
 
@@ -34,7 +35,8 @@ def target_of(parsed: Parsed, environment: Environment) -> Target:
 
 def open_calls(parsed: Parsed, environment: Environment, *, reconnect: bool = False) -> Calls:
     """Calls to that server; `reconnect`: the command has --reconnect. Nothing is dialled before the first call."""
-    connection = open_connection(target_of(parsed, environment), environment)
+    target = target_of(parsed, environment)
+    connection = open_connection(target, environment, start=not parsed.flag(NO_START.key))
     from jobrun.client.calls import Calls
 
     if not reconnect:
@@ -50,8 +52,9 @@ def open_accounts(parsed: Parsed, environment: Environment) -> Accounts:
     return Accounts(connection)
 
 
-def open_connection(target: Target, environment: Environment) -> Connection:
-    """The connection to a server. Raises LoginNeeded where there is no login for it."""
+def open_connection(target: Target, environment: Environment, *, start: bool = True) -> Connection:
+    """The connection to a server; `start`: the private one is started where it does not run. Raises LoginNeeded where
+    there is no login for it."""
     from jobrun.client.connection import Connection
     from jobrun.client.routes import PlainRoute
 
@@ -68,7 +71,7 @@ def open_connection(target: Target, environment: Environment) -> Connection:
             say("no login: running on this machine")
 
     server = PrivateServer(environment, VERSION, BUILD, say_once)
-    connection = Connection(PlainRoute(server.dial, target.name))
+    connection = Connection(PlainRoute(server.dial if start else server.find, target.name))
     return connection
 
 

@@ -23,9 +23,9 @@ from jobrun.cli.render import (
 )
 from jobrun.cli.session import JSON, SERVER_OPTIONS, open_calls, target_of
 from jobrun.cli.signals import leave_on_signals
-from jobrun.cli.text import escape
 from jobrun.cli.words import one_id
 from jobrun.config.environment import Environment
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 
 ISOLATION = {

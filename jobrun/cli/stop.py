@@ -15,10 +15,10 @@ from jobrun.cli.render import finished_word
 from jobrun.cli.session import JSON, SERVER_OPTIONS, open_calls
 from jobrun.cli.several import try_all
 from jobrun.cli.signals import leave_on_signals
-from jobrun.cli.text import escape
 from jobrun.cli.words import no_words, some_ids
 from jobrun.config.environment import Environment
 from jobrun.config.numbers import parse_grace
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import job_pb2
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 AT_ONCE = 32
 """Stops under way at a time: their graces run side by side, and the server is not flooded."""
 SIGNALS_MOST = 64
+SIGNALS = tuple(known.name.removeprefix("SIG") for known in signal.Signals)
 
 
 def stop(parsed: Parsed, environment: Environment) -> int:
@@ -109,7 +110,7 @@ COMMANDS = (
         description="Answers when each has finished, and says how. Stopping a finished job just says how it ended.\n"
         "Another stop of the same job sends a signal only if it names one, and may only shorten the grace.",
         options=(
-            Option("-s --signal", "another first signal than TERM, by name or number", "SIGNAL", parse_signal),
+            Option("-s --signal", "another first signal than TERM, by name or number", "SIGNAL", parse_signal, SIGNALS),
             Option("--grace", "from the signal to KILL (the job's own); 0s: KILL at once", "DUR", parse_grace),
             Option("--all", "all own jobs"),
             JSON,

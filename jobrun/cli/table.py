@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobrun.cli.output import put
-from jobrun.cli.text import escape
+from jobrun.model.shown import escape
 
 
 def put_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -6,8 +6,9 @@ import os
 import termios
 
 from jobrun.cli.signals import LEAVING, leave, watch_signals
-from jobrun.cli.text import encode, escape
+from jobrun.cli.text import encode
 from jobrun.config.errors import Refusal
+from jobrun.model.shown import escape
 
 LONGEST = 4096
 """Bytes of a line that a terminal takes (N_TTY of termios(3))."""

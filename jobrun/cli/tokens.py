@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jobrun.cli.command import Command, group
 from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_in_words, limits_of
 from jobrun.cli.options import Option, Parsed
-from jobrun.cli.output import put, say
+from jobrun.cli.output import BrokenOutput, OutputFailed, put, say
 from jobrun.cli.render import time_text
 from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts, target_of
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.table import put_table
-from jobrun.cli.text import escape
 from jobrun.cli.words import no_words, one_word
 from jobrun.config.environment import Environment
 from jobrun.config.errors import Refusal
 from jobrun.config.logins import open_logins
 from jobrun.config.numbers import parse_duration
 from jobrun.config.token_string import compose_token
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import token_service_pb2 as wire
 
-HEADER = ("ID", "NAME", "USER", "SCOPES", "JOBS", "CREATED", "UNTIL", "USED", "CEILINGS")
+if TYPE_CHECKING:
+    from jobrun.client.accounts import Accounts
+
+HEADER = ("ID", "NAME", "USER", "SCOPES", "JOBS", "CREATED", "USED", "UNTIL", "CEILINGS")
+LONGEST_NAME = 64
 ALL_JOBS, ALL_USERS = "--all-jobs", "--all-users"
 SECOND_NS = 10**9
 
@@ -27,7 +33,7 @@ SECOND_NS = 10**9
 def create(parsed: Parsed, environment: Environment) -> int:
     """Makes a machine token, and prints what JOBRUN_TOKEN is to hold."""
     leave_on_signals()
-    name = one_word(parsed, "NAME")
+    name = _name(parsed)
     parsed.filled("--scope")
     scope = " ".join(" ".join(parsed.texts("--scope")).replace(",", " ").split())
     ttl_ns = parsed.number("--ttl") or 0
@@ -38,15 +44,31 @@ def create(parsed: Parsed, environment: Environment) -> int:
         all_jobs=parsed.flag(ALL_JOBS),
         ceilings=limits_of(parsed),
     )
-    answer = open_accounts(parsed, environment).create_token(request)
-    text = _token_string(parsed, environment, answer.secret)
-    if parsed.flag(JSON.key):
-        _put_json(answer, text)
-    else:
-        put(f"{text}\n")
-        until = time_text(answer.token.expires_at)
+    accounts = open_accounts(parsed, environment)
+    answer = accounts.create_token(request)
+    try:
+        _show(parsed, answer, _token_string(parsed, environment, answer.secret))
+    except OutputFailed as error:
+        _take_back(accounts, answer.token)
+        raise OutputFailed(f"{error}: token {name} is revoked again") from error
+    except (BrokenOutput, Refusal):
+        _take_back(accounts, answer.token)
+        raise
+    until = time_text(answer.token.expires_at)
+    if not parsed.flag(JSON.key):
         say(f"token {name} ({answer.token.id}), until {until}: for JOBRUN_TOKEN; it is not shown again")
     return 0
+
+
+def _name(parsed: Parsed) -> str:
+    """A label that can be typed without quotes, and taken for nothing else. Raises UsageError."""
+    name = one_word(parsed, "NAME")
+    allowed = name.isascii() and name.replace(".", "").replace("_", "").replace("-", "").isalnum()
+    if not allowed or not name[0].isalnum() or len(name) > LONGEST_NAME:
+        raise parsed.usage_error(
+            f"{name or 'an empty text'} is no name: up to {LONGEST_NAME} of A-Z a-z 0-9 . _ -, a letter or digit first"
+        )
+    return name
 
 
 def _token_string(parsed: Parsed, environment: Environment, secret: str) -> str:
@@ -56,6 +78,21 @@ def _token_string(parsed: Parsed, environment: Environment, secret: str) -> str:
     if server is None or known is None:
         raise Refusal("the server is not among the known ones: log in first")
     return compose_token(server, known.pin, secret)
+
+
+def _take_back(accounts: Accounts, token: wire.MachineToken) -> None:
+    """Ends a token that nobody was told."""
+    try:
+        accounts.revoke_token(token.id)
+    except Refusal as refusal:
+        say(f"token {token.name} holds, and nobody has it: jobrun token revoke {token.id}: {refusal}")
+
+
+def _show(parsed: Parsed, answer: wire.CreateMachineTokenResponse, text: str) -> None:
+    if parsed.flag(JSON.key):
+        _put_json(answer, text)
+    else:
+        put(f"{text}\n")
 
 
 def _put_json(answer: wire.CreateMachineTokenResponse, text: str) -> None:
@@ -82,15 +119,18 @@ def list_tokens(parsed: Parsed, environment: Environment) -> int:
 def _row(token: wire.MachineToken) -> tuple[str, ...]:
     used = time_text(token.last_used_at) if token.HasField("last_used_at") else "never"
     jobs = "all" if token.all_jobs else "own"
-    times = time_text(token.created_at), time_text(token.expires_at), used
+    times = time_text(token.created_at), used, time_text(token.expires_at)
     return token.id, token.name, token.username, token.scope, jobs, *times, limits_in_words(token.ceilings)
 
 
 def revoke(parsed: Parsed, environment: Environment) -> int:
     """Ends one at once."""
     leave_on_signals()
-    token = open_accounts(parsed, environment).revoke_token(one_word(parsed, "ID or NAME"))
-    if parsed.flag(JSON.key):
+    named = one_word(parsed, "ID or NAME")
+    token = open_accounts(parsed, environment).revoke_token(named)
+    if token is None:
+        say(f"{named} is revoked; the answer that says more is lost")
+    elif parsed.flag(JSON.key):
         from jobrun.cli.jsontext import to_json
 
         put(to_json(token))
@@ -112,7 +152,11 @@ TOKEN = group(
             "started. Limits are ceilings of its jobs.",
             options=(
                 Option(
-                    "--scope", "what it may do: jobs:run (the default), jobs:read or admin; may be repeated", "SCOPE"
+                    "--scope",
+                    "what it may do: jobs:run (the default), jobs:read or admin",
+                    "SCOPE",
+                    offers=("jobs:run", "jobs:read", "admin"),
+                    many=True,
                 ),
                 Option("--ttl", "how long it holds (90d), at most 366d", "DUR", parse_duration),
                 Option(ALL_JOBS, "it sees and touches all jobs that you may"),

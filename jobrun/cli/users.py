@@ -12,15 +12,16 @@ from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.table import put_table
 from jobrun.cli.terminal import Terminal
-from jobrun.cli.text import escape
 from jobrun.cli.words import no_words, one_word
 from jobrun.config.environment import Environment
+from jobrun.limits import LIMITS
+from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as wire
-from jobrun.wire.gen.jobrun.v1.job_pb2 import Limits
 
 HEADER = ("NAME", "ROLE", "STATE", "SESSIONS", "TOKENS", "CREATED", "CEILINGS")
-ROLE = Option("--role", "viewer sees all jobs, user has his own, admin may do all", "ROLE")
-STOP_JOBS, NO_CEILINGS, ENABLE = "--stop-jobs", "--no-ceilings", "--enable"
+ROLE = Option("--role", "viewer sees all jobs, user has his own, admin may do all", "viewer|user|admin")
+STOP_JOBS, NO_CEILING, ENABLE = "--stop-jobs", "--no-ceiling", "--enable"
+EVERY = "all"
 CEILINGS_HELP = "Limits are ceilings: what the user's jobs may ask for at most, and get where they do not ask."
 
 
@@ -63,17 +64,34 @@ def set_(parsed: Parsed, environment: Environment) -> int:
     leave_on_signals()
     request = wire.UpdateUserRequest(username=one_word(parsed, "NAME"))
     ceilings = limits_of(parsed)
-    if parsed.flag(NO_CEILINGS) and ceilings != Limits():
-        raise parsed.usage_error(f"{NO_CEILINGS} and ceilings exclude each other")
-    if parsed.flag(NO_CEILINGS) or ceilings != Limits():
+    changed = [limit.field for limit in LIMITS if ceilings.HasField(limit.field)]
+    changed += [field for field in _ended(parsed) if field not in changed]
+    if changed:
         request.ceilings.CopyFrom(ceilings)
+        request.ceilings_mask.paths.extend(changed)
     if (role := parsed.filled(ROLE.key)) is not None:
         request.role = role
     if parsed.flag(ENABLE):
         request.disabled = False
-    if not (request.HasField("role") or request.HasField("disabled") or request.HasField("ceilings")):
-        raise parsed.usage_error(f"nothing to change: give {ROLE.key}, {ENABLE}, limits or {NO_CEILINGS}")
+    if not (request.HasField("role") or request.HasField("disabled") or changed):
+        raise parsed.usage_error(f"nothing to change: give {ROLE.key}, {ENABLE}, limits or {NO_CEILING}")
     return _tell(parsed, "changed", open_accounts(parsed, environment).update_user(request))
+
+
+def _ended(parsed: Parsed) -> list[str]:
+    """Fields of the ceilings that shall end. Raises UsageError."""
+    named = {limit.flag.removeprefix("--"): limit for limit in LIMITS}
+    ended: list[str] = []
+    for word in parsed.texts(NO_CEILING):
+        if word == EVERY:
+            ended += [limit.field for limit in LIMITS]
+        elif word not in named:
+            raise parsed.usage_error(f"{NO_CEILING}: {word or 'an empty text'} is none of {' '.join(named)} {EVERY}")
+        elif parsed.given(named[word].flag):
+            raise parsed.usage_error(f"{NO_CEILING} {word} and {named[word].flag} exclude each other")
+        else:
+            ended.append(named[word].field)
+    return ended
 
 
 def disable(parsed: Parsed, environment: Environment) -> int:
@@ -98,7 +116,8 @@ def _tell(parsed: Parsed, done: str, user: wire.User) -> int:
 
         put(to_json(user))
     else:
-        put(escape(f"{done} {user.username} ({user.role})") + "\n")
+        ceilings = limits_in_words(user.ceilings)
+        put(escape(f"{done} {user.username} ({user.role}){ceilings and ', at most '}{ceilings}") + "\n")
     return 0
 
 
@@ -145,11 +164,11 @@ USER = group(
             name="user set",
             summary="change a user's role or ceilings, or let him in again",
             words="NAME",
-            description=f"{CEILINGS_HELP}\nThey take the place of all that the user had.",
+            description=f"{CEILINGS_HELP}\nThose that are not named stay.",
             options=(
                 ROLE,
                 Option(ENABLE, "may log in again, after user disable"),
-                Option(NO_CEILINGS, "no ceilings of his own"),
+                Option(NO_CEILING, "end one, such as memory, or all; may be repeated", "LIMIT"),
                 *LIMIT_OPTIONS,
                 JSON,
                 *SERVER_OPTIONS,

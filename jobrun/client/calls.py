@@ -11,8 +11,7 @@ import grpc
 from jobrun.client.access import NOTHING, Metadata
 from jobrun.client.connection import Connection
 from jobrun.client.errors import LostConnection, NoServer
-from jobrun.client.retry import Retry, ask
-from jobrun.config.errors import NoSuchThing
+from jobrun.client.retry import Retry, ask, ask_to_end
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
 from jobrun.wire.gen.jobrun.v1.job_service_pb2_grpc import JobServiceStub
@@ -64,18 +63,13 @@ class Calls:
 
     def remove(self, job_id: str) -> None:
         """Forgets a finished job. One that is gone at the second try was removed by the first, whose answer is lost."""
-        tries = 0
-
-        def once(stub: JobServiceStub, who: Metadata) -> wire.RemoveResponse:
-            nonlocal tries
-            tries += 1
-            return stub.Remove(wire.RemoveRequest(job_id=job_id), timeout=ANSWER_S, metadata=who)
-
-        try:
-            self._try(once)
-        except NoSuchThing:
-            if tries == 1:
-                raise
+        request = wire.RemoveRequest(job_id=job_id)
+        ask_to_end(
+            self._connection,
+            self._reconnect_s,
+            JobServiceStub,
+            lambda stub, who: stub.Remove(request, timeout=ANSWER_S, metadata=who),
+        )
 
     def logs(self, request: wire.LogsRequest) -> Iterator[wire.LogsResponse]:
         """The output from where `request` begins, with follow up to LogEnd. What was yielded is never asked for again:

@@ -62,7 +62,7 @@ class Connection:
         name = self._route.name
         if self.contacted:
             return LostConnection(f"lost the connection to {name}: {_cause(error)}")
-        return NoServer(f"no server at {name}: {_cause(error)}: start one there, or name another by --server")
+        return NoServer(f"no server at {name}: {_cause(error)}: start one there, or name another")
 
 
 def _cause(error: grpc.RpcError) -> str:

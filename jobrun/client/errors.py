@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import grpc
 from google.protobuf.message import DecodeError
@@ -11,7 +11,7 @@ from jobrun.config.errors import LoginNeeded, NoSuchThing, Refusal
 
 RETRIED = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 """UNAVAILABLE is what the contract lets one try again. The other two are never a server's answer: no answer in time,
-and a call that the transport dropped. Start has its request_id, all else is idempotent."""
+and a call that the transport dropped. What must not be done twice looks at is_lost first."""
 
 DETAILS, DOMAIN = "grpc-status-details-bin", "jobrun"
 """Where a server of ours puts google.rpc.Status, and the domain of its ErrorInfo (CONTRACT 4)."""
@@ -35,8 +35,20 @@ class Unreachable(NoServer):
     """Nobody answers there now; it may be tried again."""
 
 
+class LostAnswer(Refusal):
+    """The call was sent, and may have been done; it must not be made a second time."""
+
+
 class LostConnection(Refusal):
     """There was a connection, and the time to have it back is used up."""
+
+
+REFUSALS: Mapping[grpc.StatusCode, type[Refusal]] = {
+    grpc.StatusCode.NOT_FOUND: NoSuchThing,
+    grpc.StatusCode.UNAUTHENTICATED: LoginNeeded,
+    grpc.StatusCode.PERMISSION_DENIED: PermissionRefused,
+}
+"""What to raise for a status that is not tried again; CallRefused for all others."""
 
 
 def is_retried(error: grpc.RpcError) -> bool:
@@ -47,6 +59,12 @@ def is_retried(error: grpc.RpcError) -> bool:
 def is_unanswered(error: grpc.RpcError) -> bool:
     """Whether no server of ours said so: the connection failed, for a reason that gRPC hardly tells."""
     return status_of(error) is grpc.StatusCode.UNAVAILABLE and not reason_of(error)
+
+
+def is_lost(error: grpc.RpcError) -> bool:
+    """Whether a call that was sent may have been done: it was to be tried again, and no server of ours said so, which
+    does that only of a call that it did not begin."""
+    return is_retried(error) and not reason_of(error)
 
 
 def wants_other_token(error: grpc.RpcError) -> bool:
@@ -82,12 +100,6 @@ def reason_of(error: grpc.RpcError) -> str:
 def refusal_of(error: grpc.RpcError) -> Refusal:
     """What to raise for a status that is not tried again."""
     code, details = status_of(error), details_of(error)
-    if code is grpc.StatusCode.NOT_FOUND:
-        return NoSuchThing(details)
-    if code is grpc.StatusCode.UNAUTHENTICATED:
-        return LoginNeeded(details)
-    if code is grpc.StatusCode.PERMISSION_DENIED:
-        return PermissionRefused(details)
     if code is grpc.StatusCode.UNIMPLEMENTED:
         return CallRefused(f"the server does not know this call: it may be older than this client ({details})")
-    return CallRefused(details)
+    return REFUSALS.get(code, CallRefused)(details)

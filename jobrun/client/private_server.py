@@ -55,6 +55,13 @@ class PrivateServer:
                 socket = self._start_unless_there(place, release)
         return "unix:" + socket
 
+    def find(self) -> str:
+        """The address of a server that answers, of whatever release; none is started. Raises NoServer."""
+        socket = _answering(private_place(self._environment, private_build(self._version, self._build)))
+        if socket is None:
+            raise NoServer("no private server runs here: every other command starts it")
+        return "unix:" + socket
+
     def _start_unless_there(self, place: Place, release: tuple[int, ...] | None) -> str:
         socket = _answering(place)
         if socket is not None and not _is_older(place, release):

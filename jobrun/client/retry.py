@@ -11,6 +11,7 @@ from jobrun.client.access import NOTHING, Metadata
 from jobrun.client.connection import Connection
 from jobrun.client.errors import NoServer, Unreachable, is_retried, is_unanswered, refusal_of, wants_other_token
 from jobrun.client.patience import Patience
+from jobrun.config.errors import NoSuchThing
 
 Stub = TypeVar("Stub")
 Answer = TypeVar("Answer")
@@ -81,3 +82,29 @@ def ask(
         else:
             retry.answered()
             return answer
+
+
+def ask_to_end(
+    connection: Connection,
+    reconnect_s: float,
+    stub: Callable[[grpc.Channel], Stub],
+    call: Callable[[Stub, Metadata], Answer],
+) -> Answer | None:
+    """The answer to a call that ends something for good; None where it is gone at a later try, as the first one did
+    that and its answer is lost. Raises Refusal."""
+    failed = False
+
+    def once(stub: Stub, who: Metadata) -> Answer:
+        nonlocal failed
+        try:
+            return call(stub, who)
+        except grpc.RpcError as error:
+            failed = failed or is_retried(error)
+            raise
+
+    try:
+        return ask(connection, reconnect_s, stub, once)
+    except NoSuchThing:
+        if not failed:
+            raise
+        return None

@@ -48,22 +48,23 @@ def fetch_certificate(server: Address) -> bytes:
         raise _unreachable(server, error) from error
 
 
-def is_verified(server: Address, roots: bytes) -> bool:
-    """Whether these roots (PEM) and the host's name verify the certificate there. Raises Unreachable, NoTls."""
+def verified_certificate(server: Address, roots: bytes) -> bytes | None:
+    """The certificate that the server shows, DER, where these roots (PEM) and the host's name verify it; else None.
+    Raises Unreachable, NoTls."""
     try:
-        _handshake(server, _context(roots))
+        return _handshake(server, _context(roots))
     except ssl.SSLCertVerificationError:
-        return False
+        return None
     except ssl.SSLError as error:
         raise _no_tls(server, error) from error
     except OSError as error:
         raise _unreachable(server, error) from error
-    return True
 
 
 def examine(server: Address, trust: Trust, remedy: str) -> None:
     """Raises CertificateRefused, WrongDates or NoTls where that is why a connection failed; returns where it is not.
-    `remedy`: what mends a changed certificate."""
+    `remedy`: what mends a changed certificate; never a line with the new one's fingerprint to paste, which may be that
+    of somebody in between."""
     context = _context(trust.roots)
     context.check_hostname = not trust.server.pinned
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # as gRPC: the pinned one need not be a root
@@ -102,11 +103,11 @@ def _refused(server: Address, trust: Trust, error: ssl.SSLCertVerificationError,
     shown = fingerprint_of(fetch_certificate(server))
     if not trust.server.pinned:
         why = f"nothing here verifies the certificate of {server} any more ({error.verify_message}): it is {shown}"
-        return CertificateRefused(f"{why}: {remedy.format(shown)}")
+        return CertificateRefused(f"{why}: {remedy}")
     if shown == trust.server.pin:
         return CertificateRefused(f"the certificate of {server} can not be used: {error.verify_message}")
     what = f"THE CERTIFICATE OF {server} HAS CHANGED: it was {trust.server.pin}, it is {shown}"
-    return CertificateRefused(f"{what}: somebody may be in between: {remedy.format(shown)}")
+    return CertificateRefused(f"{what}: somebody may be in between: {remedy}")
 
 
 def _no_tls(server: Address, error: ssl.SSLError) -> Refusal:
@@ -117,4 +118,4 @@ def _no_tls(server: Address, error: ssl.SSLError) -> Refusal:
 
 def _unreachable(server: Address, error: OSError) -> Unreachable:
     cause = error.strerror or ("no answer in time" if isinstance(error, TimeoutError) else str(error))
-    return Unreachable(f"no server at {server}: {cause}: start one there, or name another by --server")
+    return Unreachable(f"no server at {server}: {cause}: start one there, or name another")

@@ -16,12 +16,12 @@ from jobrun.config.known_servers import SYSTEM, KnownServer, fingerprint_of, pin
 from jobrun.config.logins import Logins
 from jobrun.config.token_string import MachineLogin
 
+RIGHT_ONE = '"jobrun server health" on the server\'s machine shows the right one'
 TOKEN_REMEDY = "only if the server's owner confirms it, make another token by jobrun token create"
 
 
 class TlsRoute:
-    """With TLS. `find_trust` is called once; `remedy` mends a changed certificate, `{}` in it is the new one's
-    fingerprint."""
+    """With TLS. `find_trust` is called once; `remedy` mends a changed certificate."""
 
     def __init__(self, server: Address, access: Access, find_trust: Callable[[], Trust], remedy: str) -> None:
         self._server = server
@@ -57,8 +57,12 @@ def login_route(server: Address, access: Access, logins: Logins, environment: En
 
 def known_route(server: Address, access: Access, known: KnownServer, environment: Environment) -> TlsRoute:
     """To a server that proves itself as `known` says."""
-    remedy = f"only if the server's owner confirms it: jobrun login {server} --fingerprint {{}}"
-    return TlsRoute(server, access, lambda: trust_of(known, environment), remedy)
+    return TlsRoute(server, access, lambda: trust_of(known, environment), login_remedy(server))
+
+
+def login_remedy(server: Address) -> str:
+    """What mends a changed certificate where somebody logs in."""
+    return f"{RIGHT_ONE}: jobrun login {server} --fingerprint THAT_ONE"
 
 
 def token_route(token: MachineLogin, access: Access, logins: Logins, environment: Environment) -> TlsRoute:

@@ -46,7 +46,9 @@ def parse_address(text: str, source: str) -> Address:
     number = _port(port)
     if canonical is None or number is None or len(text) > LONGEST_HOST + 6:
         shown = text if len(text) <= 80 else text[:80] + "..."
-        raise UsageError(f"{source}: {shown or 'an empty text'} is no server: give HOST[:PORT], such as box or [::1]:1")
+        raise UsageError(
+            f"{source}: {shown or 'an empty text'} is no server: give HOST[:PORT], such as box or [::1]:443"
+        )
     return Address(canonical, number)
 
 

@@ -13,6 +13,25 @@ NOT_OBEYED = ("PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION", "SSLKEYLOGFILE")
 """Beside gRPC's own, what would change how gRPC, protobuf or TLS work or talk in our own process: traces and key logs
 show tokens. A job still gets them."""
 
+VARIABLES: Mapping[str, str] = {
+    "JOBRUN_SERVER": "the server, as --server names it",
+    "JOBRUN_TOKEN": "a machine token, as token create prints it: commands go to its server, with its rights",
+    "JOBRUN_CONFIG_DIR": "where logins and known servers lie, instead of jobrun in XDG_CONFIG_HOME",
+    "JOBRUN_DATA_DIR": "the data folder of a server that was given no --data",
+    "JOBRUN_CACHE": "where the file unpacks itself, instead of jobrun in XDG_CACHE_HOME",
+    "XDG_CONFIG_HOME": "the folder of settings; where it is not set: .config in HOME",
+    "XDG_STATE_HOME": "holds the private server's data and that of servers; where it is not set: .local/state in HOME",
+    "XDG_RUNTIME_DIR": "holds the private server's socket; where it can not: /tmp/jobrun-UID",
+    "XDG_CACHE_HOME": "holds what the file unpacks; where it is not set: .cache in HOME",
+    "HOME": "where the XDG folders lie that are not set; where it is not set: as the password database says",
+    "PATH": "where a Python is looked for that fits the file, and the programs of the private server's jobs",
+    "TMPDIR": "where the file unpacks itself if the cache can not hold it, before /var/tmp",
+    "SSL_CERT_FILE": "certificates to trust at a login, instead of the system's own",
+    "NOTIFY_SOCKET": "set by systemd: where a server tells that it is ready",
+}
+"""All that change what jobrun does, by what they do; a test holds them to the code. One that is set and empty counts as
+given where it names a server: nothing else is taken in its place."""
+
 
 class Environment:
     """Names and values, in the bytes that execve(2) gave."""

@@ -18,6 +18,9 @@ from jobrun.config.paths import check_private_folder, config_home, make_private_
 from jobrun.config.private_files import FileRefused, locked, read_private, write_private
 from jobrun.config.session_file import Session, parse_session
 
+OTHERWISE = "set JOBRUN_CONFIG_DIR"
+"""Where this place can not be used."""
+
 
 class Logins:
     """What lies in `home`, which need not be there."""
@@ -42,8 +45,9 @@ class Logins:
         return None if content is None else content.strip()
 
     def _has_sessions(self) -> bool:
+        """Other than what a login that was killed left of a file."""
         try:
-            return any(not name.endswith(".lock") for name in os.listdir(self._sessions))
+            return any(not name.endswith(".lock") and name[0] != "." for name in os.listdir(self._sessions))
         except FileNotFoundError:
             return False
         except OSError as error:
@@ -55,7 +59,7 @@ class Logins:
 
     def set_current(self, address: str) -> None:
         """Makes a server the current one; empty: none. Raises Refusal."""
-        make_private_folder(self._home)
+        make_private_folder(self._home, OTHERWISE)
         write_private(self._current, address and f"{address}\n")
 
     def known(self, address: str) -> KnownServer | None:
@@ -64,7 +68,7 @@ class Logins:
 
     def remember(self, server: KnownServer) -> None:
         """Puts how a server proves itself on record. Raises Refusal."""
-        make_private_folder(self._home)
+        make_private_folder(self._home, OTHERWISE)
         with locked(self._known + ".lock"):
             write_private(self._known, with_server(read_private(self._known) or "", server))
 
@@ -83,10 +87,10 @@ class Logins:
             raise LoginNeeded(f"{path} is damaged: log in again: {login}")
         return session
 
-    def last_user(self, address: str) -> str | None:
-        """The user of the login there, None where there is none that can be read."""
+    def last_session(self, address: str) -> Session | None:
+        """The login there, None where there is none that can be read."""
         try:
-            return self.session(address).user
+            return self.session(address)
         except LoginNeeded:
             return None
 
@@ -107,8 +111,8 @@ class Logins:
     @contextlib.contextmanager
     def locked(self, address: str) -> Iterator[None]:
         """Holds the login's lock: only then it is refreshed or replaced."""
-        make_private_folder(self._home)
-        make_private_folder(self._sessions)
+        make_private_folder(self._home, OTHERWISE)
+        make_private_folder(self._sessions, OTHERWISE)
         with locked(self._session_path(address) + ".lock"):
             yield
 

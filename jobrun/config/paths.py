@@ -132,15 +132,16 @@ def user_folder(parent: str) -> str:
     return os.path.join(parent, f"jobrun-{os.geteuid()}")
 
 
-def make_private_folder(folder: str) -> str:
-    """Makes `folder` (0700) and what is missing above it, then checks it. Raises FolderRefused."""
+def make_private_folder(folder: str, otherwise: str = "set HOME or XDG_STATE_HOME") -> str:
+    """Makes `folder` (0700) and what is missing above it, then checks it. Raises FolderRefused; `otherwise`: what
+    names another place."""
     try:
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
         os.mkdir(folder, 0o700)
     except FileExistsError:
         pass  # checked below, whoever made it
     except OSError as error:
-        text = f"cannot make the folder {folder}: {error.strerror}: make it yourself, or set HOME or XDG_STATE_HOME"
+        text = f"cannot make the folder {folder}: {error.strerror}: make it yourself, or {otherwise}"
         raise FolderRefused(text) from error
     check_private_folder(folder)
     return folder

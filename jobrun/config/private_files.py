@@ -7,12 +7,20 @@ import contextlib
 import fcntl
 import os
 import stat
+import threading
+import time
 from collections.abc import Iterator
 
 from jobrun.config.errors import Refusal
 
 MOST = 1 << 20
 """Bytes of such a file: some hundred known servers. What is longer was not written by this program."""
+
+LOCK_S = 30.0
+"""Seconds to wait for a lock: who has it makes one call to a server, of 20 s at most, and writes two small files. One
+that was stopped (Ctrl-Z) in the middle has it until it goes on."""
+PAUSE_S = 0.02
+"""Between two looks at a lock that another has: flock(2) itself would wait for ever."""
 
 
 class FileRefused(Refusal):
@@ -92,15 +100,31 @@ def _sync_folder(folder: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: str) -> Iterator[None]:
-    """Holds the lock file `path`, which is made where it is not there and never renamed; waits for who has it, who
-    holds it for one call to a server at most. The kernel frees it at any end. Raises FileRefused."""
+def locked(path: str, wait_s: float = LOCK_S) -> Iterator[None]:
+    """Holds the lock file `path`, which is made where it is not there and never renamed; waits for who has it, `wait_s`
+    seconds at most. The kernel frees it at any end. Raises FileRefused."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise FileRefused(path, f"cannot be locked: {error.strerror}", "mend that, or set JOBRUN_CONFIG_DIR") from error
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        _take(descriptor, path, wait_s)
         yield
     finally:
         os.close(descriptor)
+
+
+def _take(descriptor: int, path: str, wait_s: float) -> None:
+    never, until = threading.Event(), time.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                do = f"go on with it by fg, or end it: fuser {path}"
+                raise FileRefused(path, "another jobrun has it locked, is it stopped?", do) from None
+            never.wait(PAUSE_S)
+        except OSError as error:  # a file system without locks
+            raise FileRefused(path, f"cannot be locked: {error.strerror}", "set JOBRUN_CONFIG_DIR") from error
+        else:
+            return

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jobrun.config.errors import UsageError
-from jobrun.config.listen import parse_listen
-from jobrun.config.numbers import UNIT_NS, parse_count, parse_duration
+from jobrun.config.server_keys import KEYS
 
 MOST = 1 << 20
 """Bytes of a config file."""
-LONGEST_ACCESS_NS = UNIT_NS["h"]
-"""Of an access token: it is judged without a look at the disk for that long."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,55 +26,6 @@ class ServerFile:
     access_token_lifetime_ns: int | None = None
     session_idle_ns: int | None = None
     session_lifetime_ns: int | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class _Key:
-    """One key: where it goes in ServerFile, and what makes a value of its text and the file's folder."""
-
-    field: str
-    parse: Callable[[str, Path], Any]
-
-
-def _listen(text: str, folder: Path) -> str:
-    return parse_listen(text, "")
-
-
-def _path(text: str, folder: Path) -> Path:
-    """Relative ones begin at the config file's folder."""
-    return folder / text
-
-
-def _slots(text: str, folder: Path) -> int:
-    return parse_count(text)
-
-
-def _seconds(text: str, *, most: int | None = None) -> int:
-    """Nanoseconds of a second or more."""
-    duration = parse_duration(text)
-    if duration < UNIT_NS["s"]:
-        raise ValueError(f"{text} is too short: at least 1s")
-    if most is not None and duration > most:
-        raise ValueError(f"{text} is too long: at most {most // UNIT_NS['m']}m")
-    return duration
-
-
-KEYS: Mapping[str, Mapping[str, _Key]] = {
-    "server": {
-        "listen": _Key("listen", _listen),
-        "certificate": _Key("certificate", _path),
-        "key": _Key("key", _path),
-        "slots": _Key("slots", _slots),
-    },
-    "login": {
-        "access_token_lifetime": _Key(
-            "access_token_lifetime_ns", lambda text, _: _seconds(text, most=LONGEST_ACCESS_NS)
-        ),
-        "session_idle": _Key("session_idle_ns", lambda text, _: _seconds(text)),
-        "session_lifetime": _Key("session_lifetime_ns", lambda text, _: _seconds(text)),
-    },
-}
-"""All there are, by section."""
 
 
 def read_server_file(path: Path) -> ServerFile:

@@ -52,8 +52,9 @@ class DataLock:
             pid = _holder(self._fd)
             self.give_back()
             raise StoreError(f"{self._path.parent} is in use by pid {pid}: end it, or use another --data") from error
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, os.fsencode(text.lines()), 0)
+        said = os.fsencode(text.lines())
+        os.pwrite(self._fd, said, 0)  # before it is cut, so that a full disk has the room that it had before
+        os.ftruncate(self._fd, len(said))
 
     def give_back(self) -> None:
         """Once nothing in the folder is written any more."""

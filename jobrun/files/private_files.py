@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat
 from pathlib import Path
@@ -12,11 +13,13 @@ from pathlib import Path
 from jobrun.files.data_folder import storage_error
 from jobrun.model.errors import StoreError
 
+SCRATCH = re.compile(r"\..+\.[0-9a-f]{16}")
+
 
 def write_private(path: Path, data: bytes) -> None:
     """Puts `data` in the place of what is there, at once and for good: whoever looks, also after a power cut, finds
     the old file or the new one. 0600. StorageFull, OSError."""
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")  # as SCRATCH has it
     try:
         _write_new(scratch, data)
         scratch.rename(path)
@@ -45,6 +48,14 @@ def read_private(path: Path, most: int) -> bytes:
     if len(data) > most:
         raise StoreError(f"{path} has more than {most} bytes: put a backup back")
     return data
+
+
+def sweep_scratch(folder: Path) -> None:
+    """Removes what `write_private` left where it was killed: it may hold a key. Another process that writes there at
+    this very moment is told that its file has gone. OSError."""
+    for path in folder.iterdir():
+        if SCRATCH.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def sync_folder(folder: Path) -> None:

@@ -42,27 +42,35 @@ class ReadyFile:
         self._said: Ready | None = None
 
     def write(self, ready: Ready) -> None:
-        """From now on the server can be dialled. StorageFull, OSError."""
+        """From now on the server can be dialled."""
         with self._lock:
-            write_private(self._path, f"{ready.line()}\n".encode())
             self._said = ready
+            self._put(ready)
 
     def change_fingerprint(self, fingerprint: str) -> None:
-        """The server has another certificate; in any thread. Only a health check suffers where that can not be written
-        down, so it is told and no more."""
+        """The server has another certificate; in any thread."""
         with self._lock:
-            if self._said is None:
-                return
-            self._said = self._said._replace(fingerprint=fingerprint)
-            try:
-                write_private(self._path, f"{self._said.line()}\n".encode())
-            except (OSError, StorageFull) as error:
-                log.warning("%s does not name the new certificate: %s", self._path, error)
+            if self._said is not None:
+                self._said = self._said._replace(fingerprint=fingerprint)
+                self._put(self._said)
 
     def remove(self) -> None:
         """The server has ended."""
-        with self._lock, contextlib.suppress(FileNotFoundError):
+        with self._lock:
             self._said = None
+            self._take_away()
+
+    def _put(self, ready: Ready) -> None:
+        """Only a health check suffers where that can not be written down, so it is told and no more; an older line
+        would lie."""
+        try:
+            write_private(self._path, f"{ready.line()}\n".encode())
+        except (OSError, StorageFull) as error:
+            log.warning("%s can not be written, server health finds no server: %s", self._path, error)
+            self._take_away()
+
+    def _take_away(self) -> None:
+        with contextlib.suppress(OSError):
             self._path.unlink()
 
 

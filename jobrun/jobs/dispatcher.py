@@ -12,10 +12,10 @@ import dataclasses
 import errno
 import logging
 import time
-from collections.abc import Callable
 
 from jobrun.files.workdir import WorkFolders
 from jobrun.jobs.cpus import Cpus
+from jobrun.jobs.flight import Flight
 from jobrun.jobs.job_order import order_for
 from jobrun.jobs.live import LiveJob, Phase
 from jobrun.jobs.local_engine import LocalEngine
@@ -28,8 +28,6 @@ from jobrun.model.lifecycle import EndReason, State
 from jobrun.store.jobs import JobStore, Request
 from jobrun.store.kept_tasks import KeptTasks
 
-IN_FLIGHT = 32
-"""Dispatched and not claimed by a supervisor yet: so many messages surely fit into the spawner's socket."""
 SWEEP_S = 10.0
 """Between two looks at every dispatched job; a dispatch that nobody has claimed for so long is sent again."""
 SIGTERM = 15
@@ -69,8 +67,7 @@ class Dispatcher:
         """Ids of jobs that somebody watches, for how many are ahead while they are queued."""
         self.idle_since = self._loop.time()
         """When the last job left `live`."""
-        self._in_flight: set[str] = set()
-        self._unsent: collections.deque[tuple[LiveJob, Callable[[str], None]]] = collections.deque()
+        self._flight = Flight(self._loop, self._not_seen)
         self._held_up = False
         """There is no room for any job: nobody is chosen until the next sweep."""
 
@@ -159,28 +156,7 @@ class Dispatcher:
     def _dispatched(self, live: LiveJob) -> None:
         live.phase = Phase.DISPATCHED
         self._tools.wakeups.wake(live.id)
-        self._send(live, self._engine.dispatch_new)
-
-    def _send(self, live: LiveJob, dispatch: Callable[[str], None]) -> None:
-        live.sent_at = self._loop.time()
-        if live.id not in self._in_flight and len(self._in_flight) >= IN_FLIGHT:
-            live.unsent = True
-            self._unsent.append((live, dispatch))
-            return
-        self._in_flight.add(live.id)
-        try:
-            dispatch(live.id)
-        except Exception as error:  # noqa: BLE001 - told there
-            self._not_seen(live, error)
-
-    def _landed(self, live: LiveJob) -> None:
-        """It was claimed, or will not be: room for another."""
-        self._in_flight.discard(live.id)
-        while self._unsent and len(self._in_flight) < IN_FLIGHT:
-            live, dispatch = self._unsent.popleft()
-            live.unsent = False
-            if live.phase is Phase.DISPATCHED:
-                self._send(live, dispatch)
+        self._flight.send(live, self._engine.dispatch_new)
 
     # what became of it
 
@@ -188,7 +164,7 @@ class Dispatcher:
         """The engine's hint: a supervisor has claimed it."""
         if (live := self.live.get(job_id)) is not None:
             live.claimed = True
-            self._landed(live)
+            self._flight.landed(live)
             self._tools.wakeups.wake(job_id)
 
     def changed(self, job_id: str) -> None:
@@ -225,7 +201,7 @@ class Dispatcher:
             elif verdict is Verdict.ALIVE:
                 self.started(live.id)
             elif self._loop.time() - live.sent_at >= older_s and not live.unsent:
-                self._send(live, self._engine.dispatch)
+                self._flight.send(live, self._engine.dispatch)
         except Exception as error:  # noqa: BLE001 - told there; the sweep goes on with the others
             self._not_seen(live, error)
 
@@ -281,7 +257,7 @@ class Dispatcher:
     def _end(self, live: LiveJob, end: End, usage: Usage | None) -> None:
         live.phase = Phase.ENDING
         live.job = dataclasses.replace(live.job, state=State.FINISHED, end=end, usage=usage, started_ns=end.started_ns)
-        self._landed(live)
+        self._flight.landed(live)
         self._tasks.keep(self.record(live))
 
     async def record(self, live: LiveJob) -> None:

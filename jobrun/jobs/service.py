@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
+from typing import Any, TypeVar
 
 from jobrun.jobs import request_hash, spec_checks
 from jobrun.jobs.ceilings import limits_that_hold
@@ -33,6 +34,8 @@ from jobrun.model.job_filter import JobFilter
 from jobrun.model.lifecycle import State
 from jobrun.store.jobs import Request
 from jobrun.store.kept_tasks import KeptTasks
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +80,10 @@ class JobService:
         """Nothing new is taken; what is being written is finished. Jobs go on."""
         self._closing.set()
         await self._tasks.finish()
+
+    async def outlast(self, work: Coroutine[Any, Any, T]) -> T:
+        """What `work` of a call answers or raises; it goes on when the call is cut, and `close` waits for it."""
+        return await self._tasks.run(work)
 
     @property
     def has_unfinished(self) -> bool:

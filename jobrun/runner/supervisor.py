@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum
 import os
+import time
 
 from jobrun.jobfile import file, layout, lock
 from jobrun.runner import child, ending
@@ -17,6 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from jobrun.runner.syscalls import Syscalls
 
+TRIES, PAUSE_S = 2000, 0.005
+"""Ten seconds: then the server looks at all jobs, and sends this one again."""
+
 
 def supervise(data: str, job_id: str, attempt: int, sock: int, boot: bytes, calls: Syscalls) -> None:
     """Run the job, if this dispatch is the one that its file waits for; returns when its end is recorded."""
@@ -24,17 +28,13 @@ def supervise(data: str, job_id: str, attempt: int, sock: int, boot: bytes, call
     os.setsid()
     calls.become_subreaper()
     fd = os.open(f"{data}/jobs/{job_id}", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
-    if not lock.try_own(fd):
+    claim = _claim(fd, attempt)
+    if claim is None:
         return
-    key = layout.read_header(fd).key
-    slot = layout.read_slot(fd, key)
-    if slot.state != layout.READY or slot.attempt != attempt or file.has_exit(fd):
-        return
-    claim = Claim(fd, key, slot)
     order = claim.take(boot)
     if order is None:
         return
-    stops = layout.read_stops(fd, key)
+    stops = layout.read_stops(fd, claim.key)
     if stops:
         by = stops[0].by
         claim.end_unstarted(ending.Verdict(ending.STOPPED, f"{by} stopped it before it was executed"), {b"by": by})
@@ -49,6 +49,21 @@ def supervise(data: str, job_id: str, attempt: int, sock: int, boot: bytes, call
         return
     _tell(sock, job_id)
     run.until_ended()
+
+
+def _claim(fd: int, attempt: int) -> Claim | None:
+    """The file, if it waits for this dispatch. Whoever has it locked meanwhile, a judge or the supervisor of an earlier
+    dispatch, leaves it or claims it at once: to leave as well would lose the dispatch."""
+    for _ in range(TRIES):
+        is_ours = lock.try_own(fd)
+        key = layout.read_header(fd).key
+        slot = layout.read_slot(fd, key)
+        if slot.state != layout.READY or slot.attempt != attempt or file.has_exit(fd):
+            return None
+        if is_ours:
+            return Claim(fd, key, slot)
+        time.sleep(PAUSE_S)
+    return None
 
 
 def _tell(sock: int, job_id: str) -> None:

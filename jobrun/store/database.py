@@ -16,10 +16,13 @@ BUSY_S = 5.0
 """A reader may meet the moment in which a log of writes is recovered; nobody else holds this database for longer."""
 
 
-def open_for_writing(path: Path, steps: schema.Steps | None = None) -> sqlite3.Connection:
+def open_for_writing(
+    path: Path, steps: schema.Steps | None = None, *, from_outside: bool = False
+) -> sqlite3.Connection:
     """The one connection that writes; brings the file to the newest version. For any one thread at a time.
 
-    `steps`: those of its tables; None: of jobs.db.
+    `steps`: those of its tables; None: of jobs.db. `from_outside`: a server, maybe of another version, may have it
+    open: it stays at the version that it has, and an older one is refused.
 
     Raises StoreError (damaged, newer, not readable) and StorageFull."""
     with explained(path):
@@ -28,7 +31,9 @@ def open_for_writing(path: Path, steps: schema.Steps | None = None) -> sqlite3.C
         _refuse_foreign(path)
         db = _connect(path)
         try:
-            _prepare(db, schema.MIGRATIONS if steps is None else steps, path)
+            _prepare(db, path)
+            bring = schema.refuse_older if from_outside else schema.migrate
+            bring(db, schema.MIGRATIONS if steps is None else steps)
         except BaseException:
             db.close()
             raise
@@ -58,13 +63,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
 
 
-def _prepare(db: sqlite3.Connection, steps: schema.Steps, path: Path) -> None:
+def _prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise _damaged(path, verdict)
-    schema.migrate(db, steps)
 
 
 @contextlib.contextmanager
@@ -81,18 +85,24 @@ def explained(path: Path) -> Iterator[None]:
 def translated(error: sqlite3.Error, path: Path) -> Exception:
     """What `error` means here; itself where it is a fault of ours."""
     text = str(error)
-    if "disk is full" in text or ("disk I/O error" in text and _no_room(path)):
-        return StorageFull(f"no room on the file system of {path.parent}: make some there")
+    if "disk is full" in text or ("disk I/O error" in text and is_full(path)):
+        return no_room(path)
     if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
         return _damaged(path, text)
     return error
+
+
+def no_room(path: Path) -> StorageFull:
+    """One text for all reasons."""
+    return StorageFull(f"no room on the file system of {path.parent}: make some there")
 
 
 def _damaged(path: Path, what: str) -> StoreError:
     return StoreError(f"{path} can not be used ({' '.join(what.split())}): put a backup back, or move it away")
 
 
-def _no_room(path: Path) -> bool:
-    """SQLite calls a full disk an I/O error where it can not grow its -shm file."""
+def is_full(path: Path) -> bool:
+    """Whether its file system is, or as good as. SQLite calls it an I/O error where it can not grow its -shm file."""
     room = os.statvfs(path.parent)
-    return room.f_bavail * room.f_frsize < (1 << 20) or (room.f_files > 0 and room.f_favail == 0)
+    no_blocks = room.f_blocks > 0 and room.f_bavail * room.f_frsize < (1 << 20)  # 0: it tells no size
+    return no_blocks or (room.f_files > 0 and room.f_favail == 0)

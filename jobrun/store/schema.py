@@ -83,14 +83,29 @@ def migrate(db: sqlite3.Connection, steps: Steps) -> None:
     """Bring `db` to the newest version, each step in a transaction of its own: one that is cut leaves nothing.
 
     Raises StoreError where a newer jobrun wrote it."""
+    found = _version(db, steps)
+    for version, statements in enumerate(steps[found:], found + 1):
+        _apply(db, version, statements)
+
+
+def refuse_older(db: sqlite3.Connection, steps: Steps) -> None:
+    """Raises StoreError where an older jobrun wrote it, which `migrate` would change, or a newer one."""
+    found = _version(db, steps)
+    if found < len(steps):
+        raise StoreError(
+            f"the data was written by an older jobrun (format {found}, this one has {len(steps)}):"
+            " use that one, or first start a server of this version there"
+        )
+
+
+def _version(db: sqlite3.Connection, steps: Steps) -> int:
     (found,) = db.execute("PRAGMA user_version").fetchone()
     if found > len(steps):
         raise StoreError(
             f"the data was written by a newer jobrun (format {found}, this one knows {len(steps)}):"
             " use that one, or another data folder"
         )
-    for version, statements in enumerate(steps[found:], found + 1):
-        _apply(db, version, statements)
+    return int(found)
 
 
 def _apply(db: sqlite3.Connection, version: int, statements: tuple[str, ...]) -> None:

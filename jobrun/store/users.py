@@ -13,7 +13,8 @@ from jobrun.model.caller import Role
 from jobrun.model.errors import StoreError
 from jobrun.model.user import MachineToken
 from jobrun.store import users_writes as writes
-from jobrun.store.database import explained, open_for_writing
+from jobrun.store.database import explained, is_full, no_room, open_for_writing
+from jobrun.store.kept_room import keep_database_room
 from jobrun.store.users_memory import People
 from jobrun.store.users_rows import Account, read_account, read_all
 from jobrun.store.users_schema import USER_STEPS
@@ -25,7 +26,10 @@ T = TypeVar("T")
 
 class UserStore:
     """Writes go through one thread; what they changed is on disk and in `people` when they are answered, and in
-    neither if they raise. All raise StorageFull and StoreError. A cancelled one goes on."""
+    neither if they raise. All raise StorageFull and StoreError. A cancelled one goes on.
+
+    On a full disk there is room left (see kept_room): for what takes rights away, and for sessions of admins who do
+    that and those that go on. What gives somebody more is refused, so that it does not take that room."""
 
     def __init__(self, path: Path, loop: asyncio.AbstractEventLoop) -> None:
         """Opens or makes the database. Raises StoreError, StorageFull."""
@@ -36,6 +40,7 @@ class UserStore:
                 self.meta: Mapping[str, str] = writes.meta(db)
                 """Of when it was opened; see `found`."""
                 self.people = People(self._all(db))
+            keep_database_room(db, path)
             self._writer = Writer(db, path, loop)
         except BaseException:
             db.close()
@@ -62,6 +67,7 @@ class UserStore:
         self, name: str, role: Role, password_hash: bytes, ceilings: Mapping[str, int], now_ns: int
     ) -> None:
         """Raises UserExists, TooMany."""
+        self._check_room()
         await self._change(name, lambda db: writes.add_user(db, name, role, password_hash, ceilings, now_ns))
 
     async def change_user(
@@ -70,9 +76,9 @@ class UserStore:
         *,
         role: Role | None = None,
         disabled: bool | None = None,
-        ceilings: Mapping[str, int] | None = None,
+        ceilings: Mapping[str, int | None] | None = None,
     ) -> None:
-        """What is not None; to disable ends sessions. Raises UserNotFound, LastAdmin."""
+        """What is not None; a ceiling that is None ends; to disable ends sessions. Raises UserNotFound, LastAdmin."""
         await self._change(
             name, lambda db: writes.change_user(db, name, role=role, disabled=disabled, ceilings=ceilings)
         )
@@ -91,6 +97,9 @@ class UserStore:
 
     async def begin_session(self, new: NewSession) -> bool:
         """False: the user has gone, is disabled, or has another password by now."""
+        account = self.people.accounts.get(new.user)
+        if account is None or account.role is not Role.ADMIN:
+            self._check_room()
         return await self._change(new.user, lambda db: writes.begin_session(db, new))
 
     async def rotate(self, user: str, turn: Turn) -> Rotation:
@@ -107,6 +116,7 @@ class UserStore:
 
     async def add_token(self, token: MachineToken, secret: bytes) -> None:
         """`secret`: its SHA-256. Raises MachineTokenExists, TooMany, UserNotFound."""
+        self._check_room()
         await self._change(token.user, lambda db: writes.add_token(db, token, secret))
 
     async def end_token(self, token: str, user: str, now_ns: int) -> bool:
@@ -128,6 +138,10 @@ class UserStore:
             return operation(db), {name: self._account(db, name)}
 
         return (await self._writer.run(whole, lambda done: self._put(done[1])))[0]
+
+    def _check_room(self) -> None:
+        if is_full(self._path):
+            raise no_room(self._path)
 
     def _put(self, changed: Mapping[str, Account | None]) -> None:
         for name, account in changed.items():
@@ -156,13 +170,13 @@ def unknown_content(path: Path) -> StoreError:
 
 def users_meta(path: Path) -> Mapping[str, str]:
     """For another process than the server. Raises StoreError, StorageFull."""
-    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS)) as db:
+    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS, from_outside=True)) as db:
         return writes.meta(db)
 
 
 def set_password_alone(path: Path, name: str, password_hash: bytes) -> None:
     """`UserStore.set_password` from another process than the server. Raises UserNotFound, StoreError, StorageFull."""
-    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS)) as db:
+    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS, from_outside=True)) as db:
         db.execute("BEGIN IMMEDIATE")
         writes.set_password(db, name, password_hash)
         db.execute("COMMIT")  # what is not committed is undone by closing
@@ -170,7 +184,7 @@ def set_password_alone(path: Path, name: str, password_hash: bytes) -> None:
 
 def accounts_alone(path: Path) -> list[Account]:
     """All users, for another process than the server. Raises StoreError, StorageFull."""
-    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS)) as db:
+    with explained(path), contextlib.closing(open_for_writing(path, USER_STEPS, from_outside=True)) as db:
         try:
             return read_all(db)
         except (ValueError, TypeError) as error:

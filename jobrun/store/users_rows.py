@@ -79,7 +79,7 @@ def ceilings_text(ceilings: Mapping[str, int]) -> str:
     return json.dumps(dict(sorted(ceilings.items())), separators=(",", ":"))
 
 
-def _ceilings(text: str) -> Mapping[str, int]:
+def read_ceilings(text: str) -> Mapping[str, int]:
     return json.loads(text) or NO_CEILINGS
 
 
@@ -90,7 +90,7 @@ def _account(row: tuple[Any, ...], sessions: list[Session], tokens: list[StoredT
         role=Role(role),
         disabled=bool(disabled),
         password_hash=password_hash,
-        ceilings=_ceilings(ceilings),
+        ceilings=read_ceilings(ceilings),
         created_ns=created_ns,
         sessions={session.id: session for session in sessions},
         tokens={stored.token.id: stored for stored in tokens},
@@ -120,6 +120,6 @@ def _token(row: tuple[Any, ...]) -> StoredToken:
         created_ns=created_ns,
         expires_ns=expires_ns,
         last_used_ns=last_used_ns,
-        ceilings=_ceilings(ceilings),
+        ceilings=read_ceilings(ceilings),
     )
     return StoredToken(token=token, secret=secret, ended=ended_ns is not None)

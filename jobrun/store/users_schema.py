@@ -36,6 +36,20 @@ USER_STEPS: Final[Steps] = (
             ends_ns INTEGER NOT NULL
         ) STRICT
         """,
+        # SHA-256 of the refresh tokens before sessions.previous; turn counts them.
+        """
+        CREATE TABLE used_refresh_tokens (
+            session TEXT NOT NULL,
+            turn INTEGER NOT NULL,
+            used BLOB NOT NULL CHECK (length(used) = 32),
+            PRIMARY KEY (session, turn)
+        ) STRICT
+        """,
+        """
+        CREATE TRIGGER sessions_end AFTER DELETE ON sessions BEGIN
+            DELETE FROM used_refresh_tokens WHERE session = OLD.id;
+        END
+        """,
         "CREATE INDEX sessions_user ON sessions (user, expires_ns)",
         "CREATE INDEX sessions_expiry ON sessions (expires_ns)",
         # Ended ones are kept for a while: their callers are told so.

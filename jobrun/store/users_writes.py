@@ -12,10 +12,10 @@ from typing import Any, Final
 from jobrun.model.caller import Role, Scope
 from jobrun.model.errors import LastAdmin, MachineTokenExists, TooMany, UserExists, UserNotFound
 from jobrun.model.user import MachineToken, scope_text
-from jobrun.store.users_rows import ceilings_text
+from jobrun.store.users_rows import ceilings_text, read_ceilings
 
 FIRST_PASSWORD: Final = "first_password_of"
-"""Key in meta: whose first password lies in a file, until it is changed."""
+"""Key in meta: whose first password lies in a file, until it is changed or he is removed."""
 MOST_USERS: Final = 1000
 """All are in memory, and in one answer."""
 MOST_SESSIONS: Final = 100
@@ -24,13 +24,18 @@ MOST_TOKENS: Final = 100
 """Of one user, that hold; as many that have ended are remembered."""
 
 
+MOST_USED: Final = 1024
+"""Refresh tokens of a session that are known as used, 100 KB: the last week of one that never rests. A thief needs
+17 hours to be through so many (see throttle.REFRESHES)."""
+
+
 class Rotation(enum.Enum):
     """What became of a refresh token."""
 
     DONE = "the next one is the current one"
     AGAIN = "asked again with the same pair: nothing changed"
     REUSED = "it was used before, with another next one: two hold it, so the session was ended"
-    REFUSED = "not this session's, or of older days; nothing ends"
+    REFUSED = "not this session's, or long after others the same pair; nothing ends"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, repr=False)
@@ -103,9 +108,9 @@ def change_user(
     *,
     role: Role | None,
     disabled: bool | None,
-    ceilings: Mapping[str, int] | None,
+    ceilings: Mapping[str, int | None] | None,
 ) -> None:
-    """Changes what is not None. Raises UserNotFound, LastAdmin."""
+    """Changes what is not None; a ceiling that is None ends. Raises UserNotFound, LastAdmin."""
     _must_exist(db, name)
     if disabled or (role is not None and role is not Role.ADMIN):
         _check_admin_stays(db, name)
@@ -116,7 +121,10 @@ def change_user(
     if disabled:
         end_sessions(db, name)
     if ceilings is not None:
-        db.execute("UPDATE users SET ceilings = ? WHERE name = ?", (ceilings_text(ceilings), name))
+        (before,) = db.execute("SELECT ceilings FROM users WHERE name = ?", (name,)).fetchone()
+        wanted = {**read_ceilings(before), **ceilings}
+        after = {field: value for field, value in wanted.items() if value is not None}
+        db.execute("UPDATE users SET ceilings = ? WHERE name = ?", (ceilings_text(after), name))
 
 
 def set_password(db: sqlite3.Connection, name: str, password_hash: bytes) -> None:
@@ -144,6 +152,7 @@ def remove_user(db: sqlite3.Connection, name: str, now_ns: int) -> None:
     _must_exist(db, name)
     _check_admin_stays(db, name)
     db.execute("UPDATE users SET removed_ns = ?, password_hash = NULL WHERE name = ?", (now_ns, name))
+    _forget_first_password(db, name)
     end_sessions(db, name)
     db.execute("DELETE FROM machine_tokens WHERE user = ?", (name,))
 
@@ -174,8 +183,8 @@ def begin_session(db: sqlite3.Connection, new: NewSession) -> bool:
 
 
 def rotate(db: sqlite3.Connection, turn: Turn) -> Rotation:
-    """Goes on with a session by its refresh token, or ends it where two have had the same one."""
-    note_time(db, turn.now_ns)
+    """Goes on with a session by its refresh token, or ends it where two have had the same one. Nothing is written for
+    who is refused, nor for who asks again."""
     row = db.execute(
         "SELECT current, previous, ends_ns FROM sessions WHERE id = ? AND expires_ns > ? AND current IS NOT NULL",
         (turn.session, turn.now_ns),
@@ -185,17 +194,41 @@ def rotate(db: sqlite3.Connection, turn: Turn) -> Rotation:
     current, previous, ends_ns = row
     if hmac.compare_digest(turn.came, current):
         expires_ns = min(turn.now_ns + turn.idle_ns, ends_ns)
+        note_time(db, turn.now_ns)
+        if previous is not None:
+            _remember_used(db, turn.session, previous)
         db.execute(
             "UPDATE sessions SET current = ?, previous = current, expires_ns = ? WHERE id = ?",
             (turn.following, expires_ns, turn.session),
         )
         return Rotation.DONE
-    if previous is None or not hmac.compare_digest(turn.came, previous):
+    if previous is None:
         return Rotation.REFUSED
-    if hmac.compare_digest(turn.following, current):
-        return Rotation.AGAIN
+    if hmac.compare_digest(turn.came, previous):
+        following, otherwise = current, Rotation.AGAIN
+    else:
+        following, otherwise = _following_of(db, turn, previous), Rotation.REFUSED
+    if following is None or hmac.compare_digest(turn.following, following):
+        return otherwise
     end_session(db, turn.session)
     return Rotation.REUSED
+
+
+def _remember_used(db: sqlite3.Connection, session: str, used: bytes) -> None:
+    (last,) = db.execute("SELECT max(turn) FROM used_refresh_tokens WHERE session = ?", (session,)).fetchone()
+    turn = (last or 0) + 1
+    db.execute("INSERT INTO used_refresh_tokens (session, turn, used) VALUES (?, ?, ?)", (session, turn, used))
+    db.execute("DELETE FROM used_refresh_tokens WHERE session = ? AND turn <= ?", (session, turn - MOST_USED))
+
+
+def _following_of(db: sqlite3.Connection, turn: Turn, previous: bytes) -> bytes | None:
+    """Of a token that was used before `previous`: the one that came next. None: it was never this session's."""
+    row = db.execute(
+        "SELECT (SELECT used FROM used_refresh_tokens WHERE session = ?1 AND turn = one.turn + 1)"
+        " FROM used_refresh_tokens AS one WHERE session = ?1 AND used = ?2",
+        (turn.session, turn.came),
+    ).fetchone()
+    return row if row is None else row[0] or previous
 
 
 def end_session(db: sqlite3.Connection, session: str) -> None:
@@ -274,6 +307,10 @@ def _forget_old_tokens(db: sqlite3.Connection, user: str) -> None:
 
 def _put_password(db: sqlite3.Connection, name: str, password_hash: bytes) -> None:
     db.execute("UPDATE users SET password_hash = ? WHERE name = ?", (password_hash, name))
+    _forget_first_password(db, name)
+
+
+def _forget_first_password(db: sqlite3.Connection, name: str) -> None:
     db.execute("DELETE FROM meta WHERE key = ? AND value = ?", (FIRST_PASSWORD, name))
 
 
@@ -285,7 +322,7 @@ def _must_exist(db: sqlite3.Connection, name: str) -> None:
 def _check_admin_stays(db: sqlite3.Connection, name: str) -> None:
     """That somebody else can log in as admin, where `name` is one now."""
     (others, himself) = db.execute(
-        "SELECT count(*) FILTER (WHERE name <> ?1), count(*) FILTER (WHERE name = ?1)"
+        "SELECT total(name <> ?1), total(name = ?1)"
         " FROM users WHERE role = 'admin' AND disabled = 0 AND removed_ns IS NULL",
         (name,),
     ).fetchone()

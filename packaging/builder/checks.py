@@ -1,8 +1,8 @@
-"""What build.py check asks for besides the tests: style, types, the proto and the code generated from it."""
+"""What build.py check asks for besides the tests: style, types, the proto, and the code and docs that are made."""
 
 from collections.abc import Callable
 
-from builder import stubs
+from builder import docs, stubs
 from builder.environment import VENV, BuildError, install_tools, run, say
 from builder.node import node_modules
 
@@ -15,6 +15,7 @@ def check() -> None:
         "ruff format": lambda: run([VENV / "bin" / "ruff", "format", "--quiet", "--check", "."], why="ruff format"),
         "mypy": lambda: run([VENV / "bin" / "mypy", "--strict", "jobrun", "build.py", "tests"], why="mypy"),
         "generated code": stubs.check,
+        "generated docs": docs.check,
         "buf lint": lambda: run([node_modules() / ".bin" / "buf", "lint", "proto"], why="buf lint"),
     }
     failed = [name for name, one in checks.items() if not _passes(name, one)]

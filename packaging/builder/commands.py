@@ -16,13 +16,16 @@ USAGE = """\
 usage: python3 build.py COMMAND
   run -- ARGV...           build for this machine if needed, and run ARGV as a job
   run COMMAND...           the same with any command of jobrun: run list -a
-  test [PYTEST ARGS]       the whole test suite, or what pytest is told to take
-  check                    ruff, mypy, buf lint, and whether the generated code fits proto/
+  test [PYTEST ARGS]       the whole test suite, some at once, or what pytest is told to take, one by one
+  check                    ruff, mypy, buf lint, and whether what is generated is current
   proto                    generate jobrun/wire/gen from proto/
+  docs                     make docs/reference and docs/man from the program's tables
   build [--check] [--output FILE] [--version X.Y.Z]
                            the file for all targets, its bill of materials and SHA256SUMS; --check: again elsewhere,
                            to see that the same bytes come out
   build --this-machine [--output FILE] [--version X.Y.Z]
+  portability [WORD...]    a table of what the file for all targets does on each that can be had here; WORD: part of
+                           a target's name
   image [--output FILE] [--stand-in]
                            the image of the Dockerfile, by docker or podman, if its tests pass; --stand-in: on a base
                            of Debian's, for trying it where none can be pulled
@@ -38,7 +41,9 @@ def main(argv: Sequence[str]) -> int:
         "test": test,
         "check": check,
         "proto": proto,
+        "docs": docs,
         "build": build,
+        "portability": portability,
         "image": image,
         "bench": bench,
         "lock": lock,
@@ -72,7 +77,15 @@ def test(words: list[str]) -> NoReturn:
     install_tools()
     fresh_dist()
     os.chdir(ROOT)
-    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "pytest", *words])
+    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "pytest", *(words or _all_at_once())])
+
+
+def _all_at_once() -> list[str]:
+    """How pytest runs the whole suite: a worker more than there are CPUs, as tests wait a third of their time. By file,
+    as the tests of one share servers; in the order of the names, so that the quickest, those of tests/unit, come last
+    and no worker is left alone with a long one."""
+    workers = len(os.sched_getaffinity(0)) + 1
+    return ["--numprocesses", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def check(_: list[str]) -> int:
@@ -88,6 +101,14 @@ def proto(_: list[str]) -> int:
     from builder import stubs
 
     stubs.generate()
+    return 0
+
+
+def docs(_: list[str]) -> int:
+    """Make the reference and the manual pages."""
+    from builder import docs
+
+    docs.write()
     return 0
 
 
@@ -126,6 +147,16 @@ def _build_options(words: list[str]) -> argparse.Namespace:
     if options.check and options.this_machine:
         parser.error("--check is for the file that is the same everywhere, which one of --this-machine is not")
     return options
+
+
+def portability(words: list[str]) -> int:
+    """Write the file for all targets, and the table of what it does where."""
+    from builder import portability
+    from builder.freshness import DIST
+
+    build([])
+    portability.table(DIST, words)
+    return 0
 
 
 def image(words: list[str]) -> int:

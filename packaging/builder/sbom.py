@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 from builder.notices import Part, Work
 
+LICENSE = "Apache-2.0"
+"""Of jobrun itself, as SPDX has it."""
 Component = dict[str, object]
 
 
@@ -25,6 +27,7 @@ def document(works: Sequence[Work], *, version: str, build: str, sha256: str) ->
                 "name": "jobrun",
                 "version": version,
                 "purl": own,
+                "licenses": [{"expression": LICENSE}],
                 "hashes": [{"alg": "SHA-256", "content": sha256}],
                 "properties": [{"name": "jobrun:build", "value": build}],
             }

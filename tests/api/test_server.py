@@ -36,6 +36,17 @@ def test_reflection_names_the_services(private: Server) -> None:
     assert names >= {"jobrun.v1.JobService", "grpc.health.v1.Health"}
 
 
+def test_what_a_killed_server_was_writing_is_swept(fresh: Server) -> None:
+    """Half a key would lie in the data folder for ever, and one more after each kill."""
+    fresh.end()
+    left = fresh.data / ".tls.pem.0123456789abcdef"
+    left.write_text("half of a key")
+    (fresh.data / ".mine").touch()
+    fresh.begin()
+    assert not left.exists()
+    assert (fresh.data / ".mine").exists()
+
+
 def test_a_second_server_does_not_take_the_folder(two_slots: Server) -> None:
     """Two servers would write one database, and gRPC would take the first one's socket away."""
     second = subprocess.run(

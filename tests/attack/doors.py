@@ -22,6 +22,8 @@ class Door:
         self._server: asyncio.Server | None = None
         self.connections = 0
         """How many came through."""
+        self.detour: tuple[int, tuple[str, int]] | None = None
+        """Behind so many connections it leads elsewhere."""
 
     async def open(self) -> None:
         """Listens on a free port."""
@@ -35,7 +37,8 @@ class Door:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        host, port = self.target
+        behind, elsewhere = self.detour or (self.connections, self.target)
+        host, port = elsewhere if self.connections > behind else self.target
         there_reader, there_writer = await asyncio.open_connection(host, port, local_addr=(self.source, 0))
         with contextlib.suppress(asyncio.CancelledError):  # by close(), which asyncio would else complain of
             await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))

@@ -78,6 +78,7 @@ class Impostor(grpc.GenericRpcHandler):
     """It listens with its papers."""
 
     def __init__(self, papers: Papers) -> None:
+        self.papers = papers
         self.heard: list[tuple[str, Mapping[str, Any], bytes]] = []
         """Method, metadata and message of each call that came."""
         self._pool = concurrent.futures.ThreadPoolExecutor(4)

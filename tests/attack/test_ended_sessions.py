@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import queue
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -141,6 +143,31 @@ def test_a_stop_under_way_ends_with_its_session(server: Victim, admin: Caller) -
         stop.result(patience(SESSION_ENDS_S))
     assert raised.value.code() == UNAUTHENTICATED
     admin.jobs.Stop(job_service_pb2.StopRequest(job_id=job, grace={}))
+
+
+def test_a_server_that_ends_waits_for_no_removal(nobodys_cache: Path) -> None:
+    """A job that will not end would keep a server from ending for its grace; or its user would be let in again."""
+    with victim(nobodys_cache) as own:
+        admin, request = own.admin(), admin_service_pb2.RemoveUserRequest(username="ann", stop_jobs=True)
+        admin.make_user("ann", PASSWORD)
+        ann = own.login("ann")
+        job = ann.start("sh", "-c", "trap '' TERM; echo up; while :; do sleep 600; done", grace={"seconds": 3600})
+        next(ann.jobs.Logs(job_service_pb2.LogsRequest(job_id=job, follow=True)))
+        removal = admin.wire.admin.RemoveUser.future(request, metadata=(("authorization", f"Bearer {admin.token}"),))
+        watch = admin.jobs.Watch(job_service_pb2.WatchRequest(job_id=job))
+        assert any(answer.job.running.HasField("stopping_since") for answer in watch)
+        with contextlib.closing(own.process()) as process:
+            process.signal(signal.SIGTERM)
+        assert own.wait(within=10) == 0, own.log()
+        with pytest.raises(grpc.RpcError) as raised:
+            removal.result(patience(5))
+        assert raised.value.code() == grpc.StatusCode.UNAVAILABLE
+        own.start_again()
+        admin = own.admin()
+        users = admin.admin.ListUsers(admin_service_pb2.ListUsersRequest()).users
+        assert [user.username for user in users if user.disabled] == ["ann"]
+        admin.jobs.Stop(job_service_pb2.StopRequest(job_id=job, grace={}))
+        admin.admin.RemoveUser(request)
 
 
 def test_a_name_that_was_removed_is_not_given_again(admin: Caller) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from tests.attack.doors import Door, doors_to
 from tests.attack.impostor import Impostor, Papers, impostor
 from tests.attack.victim import SHORT, Victim, victim
 from tests.e2e.accounts import Account
+from tests.e2e.certificates import Authority
+from tests.e2e.tls_server import tls_server
 
 
 @pytest.fixture(scope="module")
@@ -109,8 +112,37 @@ def test_a_login_says_nothing_to_a_stranger(mark: Mark, stranger: Impostor) -> N
     for words in (("--fingerprint", mark.fingerprint), ()):
         login = ("login", "--user", "admin", "--password-stdin", *words, mark.server_address)
         done = mark.jobrun(*login, stdin=b"correct horse battery\n", within=30)
-        assert done.refused(1 if words else 4)
+        error = done.refused(1)
+        assert "jobrun server health" in error
+        assert f"--fingerprint {stranger.papers.fingerprint}" not in error, "his own, ready to paste"
     assert not stranger.heard
+
+
+@pytest.mark.parametrize("behind", [1, 2])
+def test_the_password_goes_to_the_certificate_that_was_compared(cache: Path, nobodys_cache: Path, behind: int) -> None:
+    """Whoever has a certificate for the name, from any authority of a hundred, would get the password of somebody who
+    gave the right fingerprint: he steps in behind the connection on which it is compared."""
+    with tempfile.TemporaryDirectory(prefix="ja-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        authority = Authority(Path(name))
+        certificate, key = authority.issue("genuine")
+        others, others_key = authority.issue("other")
+        papers = Papers(others_key.read_bytes(), others.read_bytes())
+        config = f"[server]\ncertificate = {certificate}\nkey = {key}\n"
+        with (
+            tls_server(nobodys_cache, config=config) as genuine,
+            impostor(papers) as listening,
+            doors_to("127.0.0.1", genuine.port) as doors,
+        ):
+            way = doors.open("127.0.0.1")
+            way.detour = behind, ("127.0.0.1", listening.port)
+            client = Account(cache, genuine, "admin", genuine.admin_password)
+            client.server_address = f"localhost:{way.address.rpartition(':')[2]}"
+            client.env["SSL_CERT_FILE"] = str(authority.path)
+            client.log_in().refused(1)
+            assert way.connections > behind
+            assert not listening.heard
+            client.close()
 
 
 def test_a_logout_says_nothing_to_a_stranger(cache: Path, server: Victim, way: Door) -> None:
@@ -183,6 +215,7 @@ def test_no_fingerprint_and_nobody_to_ask(cache: Path, server: Victim) -> None:
     words = ("login", "--user", "admin", "--password-stdin", server.address)
     error = client.jobrun(*words, stdin=b"correct horse battery\n").refused(1)
     assert server.fingerprint in error
+    assert f"--fingerprint {server.fingerprint}" not in error, "a stranger's would be pasted just so"
     assert not (client.config / "current").exists()
     client.close()
 

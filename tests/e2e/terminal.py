@@ -41,7 +41,11 @@ class Terminal:
 
     def type(self, line: str) -> None:
         """Types a line and the return key."""
-        os.write(self._ours, line.encode() + b"\r")
+        self.press(line + "\r")
+
+    def press(self, keys: str) -> None:
+        """Types these keys alone."""
+        os.write(self._ours, keys.encode())
 
     def interrupt(self) -> None:
         """Types Ctrl-C."""

@@ -23,7 +23,8 @@ from tests.e2e.deadline import patience
 from tests.e2e.home import Home
 from tests.e2e.insecure import Nobody
 
-LOCK = Path(__file__).parents[2] / "packaging" / "requirements.txt"
+ROOT = Path(__file__).parents[2]
+LOCK = ROOT / "packaging" / "requirements.txt"
 FIRST_START_S = 2.5
 WARM_TO_BARE = 2.0
 """What a warm `version` may take, beside an interpreter that does nothing."""
@@ -88,13 +89,17 @@ def test_nothing_is_inside_that_is_not_used(cache: Path, warm: Home) -> None:
 def test_licenses_are_told(warm: Home) -> None:
     """Who passes the file on must pass on the licences of what is inside."""
     locked = set(re.findall(r"^([a-z0-9-]+)==", LOCK.read_text(), re.M)) - {"pycparser"}
-    told = json.loads(warm.jobrun("version", "--licenses", "--json").passed().out)["inside"]
+    whole = json.loads(warm.jobrun("version", "--licenses", "--json").passed().out)
+    told = whole["inside"]
     assert {work["name"].lower().replace("_", "-") for work in told} == locked
     assert [work["name"] for work in told if not work["license"] or not work["texts"]] == []
     words = warm.jobrun("version", "--licenses").passed().out
     assert "cryptography 50" in words
     assert "with openssl" in words
-    assert words.count("Apache License") >= 2
+    own = (ROOT / "LICENSE").read_text()
+    assert own[: own.index("APPENDIX")].strip() in words, "the terms of jobrun's own licence, word for word"
+    assert words.startswith(f"jobrun {whole['version']}: {whole['license']}\n")
+    assert f'\nlicense = "{whole["license"]}"\n' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_first_start_is_quick(warm: Home, empty_cache: Path) -> None:

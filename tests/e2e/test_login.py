@@ -187,7 +187,29 @@ def test_a_second_logout(newcomer: Account) -> None:
     """A script that tidies up would fail for having nothing to do."""
     newcomer.log_in().passed()
     newcomer.jobrun("logout").passed()
-    assert newcomer.jobrun("logout").code in (0, 4)
+    again = newcomer.jobrun("logout").passed()
+    assert (again.out, again.err.count("\n")) == ("", 1)
+    named = newcomer.jobrun("logout", "--server", newcomer.server_address).passed()
+    assert (named.out, named.err.count("\n")) == ("", 1)
+
+
+@pytest.mark.parametrize("aged", [False, True])
+def test_another_login_ends_the_one_before(newcomer: Account, accounts: Accounts, *, aged: bool) -> None:
+    """Sessions that nobody has would stay alive for days, one for each login; a copy of one would be a way in."""
+    newcomer.log_in().passed()
+    if aged:
+        newcomer.forget_age()
+    newcomer.log_in().passed()
+    user = next(user for user in accounts.admin.facts("user", "list") if user["username"] == newcomer.name)
+    assert user["sessions"] == 1
+    newcomer.jobrun("list").passed()
+
+
+def test_logout_without_a_login(home: Home) -> None:
+    """A script that tidies up would fail for having nothing to do."""
+    done = home.jobrun("logout").passed()
+    assert (done.out, done.err.count("\n")) == ("", 1)
+    assert home.server_pids() == []
 
 
 def test_logout_all_ends_every_session(newcomer: Account, accounts: Accounts) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import re
 from collections.abc import Callable, Iterator
 
@@ -190,6 +191,26 @@ def test_the_list_has_no_secrets(accounts: Accounts, owner: Account) -> None:
     assert not facts["listed"]["all_jobs"]
     owner.jobrun("token", "create", "listed").refused(1)
     owner.jobrun("token", "revoke", facts["listed"]["id"]).passed()
+
+
+def test_a_token_that_could_not_be_printed(owner: Account) -> None:
+    """A token would hold for 90 days that nobody has, as after `>file` on a full disk."""
+    full = owner.shell("jobrun token create unseen >/dev/full")
+    assert (full.code, full.err.count("\n")) == (1, 1)
+    assert "unseen is revoked again" in full.err
+    nobody_reads, pipe = os.pipe()
+    os.close(nobody_reads)
+    left = owner.client("token", "create", "unheard", stdout=pipe).finish()
+    os.close(pipe)
+    assert (left.code, left.err) == (141, "")
+    names = {token["name"] for token in owner.facts("token", "list")}
+    assert not names & {"unseen", "unheard"}
+
+
+@pytest.mark.parametrize("name", [" ", "/", "@last", "", ".hidden", "a b", "caf\u00e9", "x" * 65, "a\x1b[2J"])
+def test_a_name_that_is_none(owner: Account, name: str) -> None:
+    """It could not be typed again to revoke the token, or be taken for something else."""
+    assert "name" in owner.jobrun("token", "create", "--", name).refused(2).lower()
 
 
 def test_another_users_token_is_as_one_that_there_is_not(accounts: Accounts, owner: Account) -> None:

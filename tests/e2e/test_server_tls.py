@@ -294,7 +294,8 @@ def test_a_new_certificate(server: TlsServer, admin: Account) -> None:
     assert new != old
     assert "nightly" in made.out
     assert server.shown_fingerprint() == new
-    assert server.owner("health").passed().out == "SERVING\n"
+    assert server.owner("health").passed().out == f"SERVING {server.address} {new}\n"
+    assert f"jobrun login {server.address} --fingerprint {new}\n" in made.out
     assert stat.S_IMODE((server.data / "tls.pem").stat().st_mode) == 0o600
     assert admin.jobrun("list").code != 0, "it trusts the old one alone"
     server.restart()
@@ -324,7 +325,7 @@ def test_an_operators_certificate(nobodys_cache: Path, cache: Path, operator: Op
         operator.renew("second")
         renewed = server.shown_fingerprint()
         assert renewed != server.fingerprint
-        assert server.owner("health").passed().out == "SERVING\n"
+        assert server.owner("health").passed().out == f"SERVING {server.address} {renewed}\n"
         operator.key.write_bytes(b"half of a ke")
         before = len(server.log())
         for _ in range(3):
@@ -448,7 +449,9 @@ def test_folders_without_a_server(nobody: Nobody) -> None:
 
 def test_health(server: TlsServer) -> None:
     """A container would count as healthy whose server is gone, or be restarted for nothing."""
-    assert server.owner("health").passed() == Result(0, b"SERVING\n", b"")
+    assert server.owner("health").passed() == Result(
+        0, f"SERVING {server.address} {server.fingerprint}\n".encode(), b""
+    )
     server.kill()
     assert server.address in server.owner("health").refused(1)
     server.start_again()
@@ -467,13 +470,15 @@ def test_health_of_another_server_at_the_same_port(nobodys_cache: Path, server: 
 def test_health_without_tls(insecure_server: InsecureServer) -> None:
     """A container with an insecure server would never be healthy."""
     data = insecure_server.nobody.data
-    assert insecure_server.nobody.jobrun("server", "health", "--data", data).passed().out == "SERVING\n"
+    shown = insecure_server.nobody.jobrun("server", "health", "--data", data).passed().out
+    assert shown == f"SERVING {insecure_server.address}\n"
 
 
-def test_insecure_in_the_folder_of_a_server_with_login(server: TlsServer) -> None:
+def test_without_login_in_the_folder_of_a_server_with_login(server: TlsServer) -> None:
     """Every local user could read and stop the jobs of all users, by one mistyped start."""
     server.stop()
     assert str(server.data) in start_refused(server.nobody, 1, "--insecure", *NO_WALLS)
+    assert str(server.data) in start_refused(server.nobody, 1, "--private", "--idle", "5s")
     server.start_again()
     server.owner("health").passed()
 
@@ -481,13 +486,13 @@ def test_insecure_in_the_folder_of_a_server_with_login(server: TlsServer) -> Non
 def test_help(shared: TlsServer) -> None:
     """Nobody would find these commands."""
     told = shared.command("server", "--help").passed().out
-    for word in ("passwd", "new-cert", "health"):
+    for word in ("passwd", "new-cert", "health", "unit"):
         assert f"server {word}" in told
         assert f"jobrun server {word}" in shared.command("server", word, "--help").passed().out
 
 
 def test_what_is_not_built(nobody: Nobody) -> None:
     """Somebody would take silence for a backup."""
-    for word in ("backup", "reindex", "unit"):
+    for word in ("backup", "reindex"):
         assert "not in this version" in nobody.jobrun("server", word).refused(1)
     assert "not in this version" in start_refused(nobody, 1, "--isolation", "strong")

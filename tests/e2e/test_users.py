@@ -259,6 +259,24 @@ def test_a_users_ceilings_bind_his_jobs(accounts: Accounts) -> None:
     heidi.jobrun("run", "--memory", "32M", "true").passed()
 
 
+def test_one_ceiling_is_changed_and_the_others_stay(accounts: Accounts) -> None:
+    """An admin who gives a user more memory would take all his other limits away by it, without a word."""
+    accounts.add_only("--memory", "64M", "--timeout", "1h", name="ivan")
+
+    def set_(*options: str) -> dict[str, object]:
+        changed = accounts.admin.facts("user", "set", "ivan", *options)[0]["ceilings"]
+        return {name: value for name, value in changed.items() if value}
+
+    assert set_("--memory", "128M") == {"memory_bytes": 128 << 20, "timeout": "3600s"}
+    assert set_("--no-ceiling", "timeout", "--cpus", "1") == {"memory_bytes": 128 << 20, "cpus": 1}
+    assert set_("--role", "viewer") == {"memory_bytes": 128 << 20, "cpus": 1}
+    assert "128M" in accounts.admin.jobrun("user", "set", "ivan", "--role", "user").passed().out
+    assert set_("--no-ceiling", "all") == {}
+    assert "--no-ceiling" in accounts.admin.jobrun("user", "set", "ivan").refused(2)
+    for wrong in (["--no-ceiling", "memroy"], ["--no-ceiling", "memory", "--memory", "1G"], ["--no-ceiling", ""]):
+        assert "--no-ceiling" in accounts.admin.jobrun("user", "set", "ivan", *wrong).refused(2)
+
+
 def test_no_such_user(accounts: Accounts) -> None:
     """A slip of the finger would look like success."""
     for words in (["remove"], ["disable"], ["set", "--role", "user"]):

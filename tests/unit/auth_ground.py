@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ CHEAP = 4
 PASSWORD = "correct horse"
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 DAY_S = 86_400
+LIFETIMES = Lifetimes(access_token_s=600, session_idle_s=14 * DAY_S, session_s=90 * DAY_S)
 
 
 class Times:
@@ -39,12 +40,12 @@ class Times:
 
 
 @contextlib.asynccontextmanager
-async def opened(folder: Path, times: Times | None = None, lifetimes: Lifetimes | None = None) -> AsyncIterator[Auth]:
+async def opened(folder: Path, times: Times | None = None, lifetimes: Lifetimes = LIFETIMES) -> AsyncIterator[Auth]:
     """Login in `folder`, closed at the end."""
     auth = await open_auth(
         folder,
         asyncio.get_running_loop(),
-        lifetimes or Lifetimes(),
+        lifetimes,
         cost=CHEAP,
         clocks=times.clocks() if times else None,
     )
@@ -124,23 +125,22 @@ def attempt(auth: Auth, name: str, password: str, address: str = HERE) -> Corout
 
 
 class Jobs:
-    """One user's jobs, as the service tells of them; `late` begin while the user is being removed."""
+    """One user's jobs, as the service tells of them; those `accepting` are being put on record, and on no list yet."""
 
-    def __init__(self, *ids: str, late: str = "") -> None:
-        self.ids, self.late = [*ids], late
+    def __init__(self, *ids: str, accepting: Sequence[str] = ()) -> None:
+        self.ids, self.accepting = [*ids], [*accepting]
         self.stopped_by: list[str] = []
         self.asked, self.may_stop = asyncio.Event(), asyncio.Event()
         self.may_stop.set()
 
     def unfinished(self, user: str) -> list[str]:
-        found, self.ids, self.late = [*self.ids], [*self.ids, *filter(None, [self.late])], ""
-        return found
+        return [*self.ids]
 
     async def stop_all(self, user: str, by: str) -> None:
         self.stopped_by.append(by)
         self.asked.set()
         await self.may_stop.wait()
-        self.ids = []
+        self.ids, self.accepting = [], []
 
 
 async def machine(auth: Auth, caller: Caller, name: str = "ci") -> tuple[str, str]:

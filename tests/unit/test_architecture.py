@@ -39,8 +39,9 @@ ALSO_ALLOWED: dict[str, set[str]] = {
     "jobrun.cli.server": {"daemon", "init"},
     "jobrun.cli.server_owner": {"auth"},  # what the owner of a data folder does to it without a server
 }
-# daemon.py puts everything together. VERSION may be told by everybody but those that must stay small.
+# daemon.py puts everything of a server together. VERSION may be told by everybody but those that must stay small.
 MAY_IMPORT_ALL = {"daemon"}
+BUT = {"client", "cli"}
 NO_VERSION = {"limits", "jobfile", "runner"}
 
 # Each job has a process of these: small, and quick to fork. No enum, dataclasses, re, json, signal and such.
@@ -133,8 +134,10 @@ def _longest_module(name: str) -> str:
 
 
 def _may_import(importer: Module, part: str) -> bool:
-    if importer.part in MAY_IMPORT_ALL or part in (importer.part, ""):
+    if part in (importer.part, ""):
         return True
+    if importer.part in MAY_IMPORT_ALL:
+        return part not in BUT
     if part == "version":
         return importer.part not in NO_VERSION
     return part in ALLOWED.get(importer.part, set()) | ALSO_ALLOWED.get(importer.name, set())

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from jobrun.auth import audit as audit_module
-from jobrun.auth.audit import KINDS, Audit
+from jobrun.auth import audit_file, audit_search
+from jobrun.auth.audit import KINDS, LINES_OF_REFUSALS, MANY, Audit
+from jobrun.auth.audit_file import MOST_ASIDE, aside
 from jobrun.auth.auth import Auth
 from jobrun.model.caller import Caller, Role
 from jobrun.model.errors import JobrunError, StoreError
@@ -95,7 +96,7 @@ def test_the_search_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     audit.note("bob", HERE, "login", "long ago")
     for number in range(2000):
         audit.note("ann", HERE, "job.start", f"{number}")
-    monkeypatch.setattr(audit_module, "SEARCHED", 100_000)
+    monkeypatch.setattr(audit_search, "SEARCHED", 100_000)
     assert events(audit, 5, user="bob") == []
     found = events(audit, 10_000)
     assert 300 < len(found) < 2000
@@ -130,11 +131,11 @@ def test_a_flood_is_a_line_a_minute(tmp_path: Path) -> None:
     for _ in range(1000):
         audit.note_often("", HERE, "call", "Start", "TOKEN_INVALID")
     audit.note_often("", ELSEWHERE, "call", "Start", "TOKEN_INVALID")
-    audit.sum_up()
+    audit.keep_up()
     assert [(one["address"], one["count"]) for one in lines(tmp_path / "a")] == [(HERE, 1), (ELSEWHERE, 1)]
     times.turn(60)
-    audit.sum_up()
-    audit.sum_up()
+    audit.keep_up()
+    audit.keep_up()
     assert [one["count"] for one in lines(tmp_path / "a")] == [1, 1, 999]
     audit.note_often("", HERE, "call", "Start", "TOKEN_INVALID")
     assert [one["count"] for one in lines(tmp_path / "a")] == [1, 1, 999, 1]
@@ -146,17 +147,95 @@ def test_a_flood_is_a_line_a_minute(tmp_path: Path) -> None:
 
 
 def test_a_flood_from_everywhere_is_bounded_too(tmp_path: Path) -> None:
-    """A botnet would fill memory and disk with one line for each of its addresses."""
+    """A botnet would fill memory and disk with one line for each of its addresses, and drive out what is on record."""
+    times = Times()
+    audit = Audit(tmp_path / "a", times.clocks())
+    for number in range(3000):
+        audit.note_often("", f"2001:db8:{number:x}::1", "call", "Start", "TOKEN_INVALID")
+        audit.note_often("ann", f"2001:db8:{number:x}::1", "login", "", "LOGIN_FAILED")
+    audit.note_often(ANN, "", "call", "Start", "SCOPE_MISSING")
+    times.turn(60)
+    audit.keep_up()
+    assert audit._floods == {}
+    told = lines(tmp_path / "a")
+    assert sum(one["count"] for one in told) == 6001
+    assert len(told) <= LINES_OF_REFUSALS[1] + 5
+    assert {(one["address"], one["action"]) for one in told if one["count"] > 1} == {(MANY, "call"), (MANY, "login")}
+    assert [one["user"] for one in told if one["outcome"] == "SCOPE_MISSING"] == ["ann"], "who is in is not drowned"
+    for _ in range(600):
+        times.turn(1)
+        for number in range(20):
+            audit.note_often("", f"198.51.100.{number}", "call", "Start", "TOKEN_INVALID")
+        audit.keep_up()
+    assert len(lines(tmp_path / "a")) - len(told) < 600 / LINES_OF_REFUSALS[0] * 2 + 30
+    audit.close()
+
+
+def test_what_every_user_is_refused_is_bounded(tmp_path: Path) -> None:
+    """Each of a thousand users, with each method, could take memory for a minute."""
     times = Times()
     audit = Audit(tmp_path / "a", times.clocks())
     for number in range(3 * KINDS):
-        audit.note_often("", f"2001:db8:{number:x}::1", "call", "Start", "TOKEN_INVALID")
+        caller = Caller(user=f"u{number}", role=Role.USER, session="s", address=HERE)
+        audit.note_often(caller, "", "call", "Start", "SCOPE_MISSING")
     assert len(audit._floods) == KINDS + 1
-    times.turn(60)
-    audit.sum_up()
-    assert audit._floods == {}
-    assert sum(one["count"] for one in lines(tmp_path / "a")) == 3 * KINDS
-    assert len(lines(tmp_path / "a")) == KINDS + 2
+    audit.close()
+
+
+def test_a_full_record_is_put_aside_and_still_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would fill the disk in the end; or `audit show` would tell nothing of what was done a minute before."""
+    monkeypatch.setattr(audit_file, "MOST_BYTES", 2000)
+    path, times = tmp_path / "a", Times()
+    audit = Audit(path, times.clocks())
+    for number in range(200):
+        audit.note(ANN, "", "job.start", f"{number}")
+        audit.keep_up()
+    places = [path, *(aside(path, place) for place in range(1, MOST_ASIDE + 1))]
+    assert sorted(tmp_path.iterdir()) == sorted(places)
+    assert max(place.stat().st_size for place in places) < 2300
+    assert all(place.stat().st_mode & 0o777 == 0o600 for place in places)
+    told = [int(event.target) for event in events(audit, 1000)]
+    assert told == [*range(told[0], 200)]
+    assert len(told) > 2000 * MOST_ASIDE / 250
+    assert [int(event.target) for event in events(audit, 30)] == [*range(170, 200)]
+    monkeypatch.setattr(audit_search, "SEARCHED", 3000)
+    assert events(audit, 1000)[-1].target == "199"
+    assert len(events(audit, 1000)) < 30
+    audit.close()
+
+
+def test_a_record_that_is_put_aside_during_a_search_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Events would be told twice, and look like two."""
+    path = tmp_path / "a"
+    audit = Audit(path, Times().clocks())
+    audit.note(ANN, "", "login")
+    found = audit_search._lines_backwards(path)
+    first = [next(found), next(found)]
+    monkeypatch.setattr(audit_file, "MOST_BYTES", 1)
+    audit.keep_up()
+    assert [line for line in (*first, *found) if line] == aside(path, 1).read_bytes().splitlines()
+    audit.close()
+
+
+def test_a_record_that_can_not_be_put_aside_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What was decided meanwhile would be lost; or the server would end."""
+    monkeypatch.setattr(audit_file, "MOST_BYTES", 1)
+    path = tmp_path / "a"
+    (tmp_path / "a.new").mkdir()
+    audit = Audit(path, Times().clocks())
+    audit.note(ANN, "", "login")
+    audit.keep_up()
+    audit.note(ANN, "", "logout")
+    assert [one["action"] for one in lines(path)] == ["login", "logout"]
+    assert "goes on" in caplog.text
+    (tmp_path / "a.new").rmdir()
+    audit.keep_up()
+    assert lines(path) == []
+    assert [event.action for event in events(audit)] == ["login", "logout"]
     audit.close()
 
 

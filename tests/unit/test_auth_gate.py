@@ -294,11 +294,14 @@ def test_an_open_gate_lets_everybody_in_as_one() -> None:
         ("ipv6:%5Bfe80::1%25eth0%5D:567", "fe80::1", "fe80::/64"),
         ("unix:", "", ""),
         ("unix:/run/x", "", ""),
-        ("ipv6:nonsense", "", ""),
-        ("", "", ""),
+        ("ipv6:nonsense", "unknown", "unknown"),
+        ("ipv4:", "unknown", "unknown"),
+        ("vsock:3:1024", "unknown", "unknown"),
+        ("", "unknown", "unknown"),
     ],
 )
 def test_where_a_call_comes_from(peer: str, address: str, network: str) -> None:
-    """The throttle would count a port as a stranger; one owner of an IPv6 network would be 2^64 of them."""
+    """The throttle would count a port as a stranger; one owner of an IPv6 network would be 2^64 of them; who came from
+    nobody knows where would be on record as the server's own machine."""
     assert address_of(peer) == address
     assert network_of(address) == network

@@ -22,8 +22,10 @@ from tests.unit.auth_ground import (
     ELSEWHERE,
     HERE,
     PASSWORD,
+    Jobs,
     Times,
     admin,
+    admit,
     attempt,
     first_password,
     log_in,
@@ -66,6 +68,27 @@ def test_the_first_password_s_file_goes_with_the_password(tmp_path: Path) -> Non
     async def again(auth: Auth) -> None:
         assert not left.exists()
         await log_in(auth, "admin")
+
+    with_auth(tmp_path, use)
+    with_auth(tmp_path, again)
+
+
+def test_the_first_password_s_file_goes_with_the_first_admin(tmp_path: Path) -> None:
+    """Each start would tell to log in by a user who is no more."""
+    left = tmp_path / "admin-password"
+
+    async def use(auth: Auth) -> None:
+        boss, first = await admin(auth), left.read_bytes()
+        await auth.users.create(boss, name="root", role="admin", password=PASSWORD)
+        successor = admit(auth, (await log_in(auth, "root")).access_token)
+        await auth.users.update(successor, "admin", disabled=True)
+        assert left.exists(), "he may be let in again"
+        await auth.users.remove(successor, "admin", stop_jobs=False, jobs=Jobs())
+        assert not left.exists()
+        left.write_bytes(first)  # as a server leaves it that is killed between the two
+
+    async def again(auth: Auth) -> None:
+        assert not left.exists()
 
     with_auth(tmp_path, use)
     with_auth(tmp_path, again)
@@ -215,7 +238,7 @@ def test_who_is_removed_while_his_password_is_looked_at_does_not_get_in(tmp_path
         await auth.users.create(boss, name="ann", role="", password=PASSWORD)
         account = auth.store.people.accounts["ann"]
         if meanwhile == "removed":
-            await auth.users.remove(boss, "ann", stop_jobs=False, jobs=NoJobs())
+            await auth.users.remove(boss, "ann", stop_jobs=False, jobs=Jobs())
         elif meanwhile == "disabled":
             await auth.users.update(boss, "ann", disabled=True)
         elif meanwhile == "another password":
@@ -227,16 +250,6 @@ def test_who_is_removed_while_his_password_is_looked_at_does_not_get_in(tmp_path
         assert not any(session.user == "ann" for session in auth.store.people.sessions.values())
 
     with_auth(tmp_path, use)
-
-
-class NoJobs:
-    """A user without jobs."""
-
-    def unfinished(self, user: str) -> list[str]:
-        return []
-
-    async def stop_all(self, user: str, by: str) -> None:
-        raise AssertionError("there are none")
 
 
 def test_a_login_that_is_cut_is_on_record_all_the_same(tmp_path: Path) -> None:

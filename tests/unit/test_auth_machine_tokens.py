@@ -34,6 +34,10 @@ async def create(auth: Auth, caller: Caller, **changed: Any) -> tuple[MachineTok
     return await auth.machine_tokens.create(caller, **wishes)
 
 
+def listed(auth: Auth, caller: Caller, *, all_users: bool = False) -> list[MachineToken]:
+    return auth.machine_tokens.list(caller, all_users=all_users, page=1000)[0]
+
+
 def test_a_token_s_secret_is_in_its_answer_and_nowhere_else(tmp_path: Path) -> None:
     """Whoever reads a backup of the data folder would have every pipeline's rights."""
 
@@ -115,7 +119,7 @@ def test_a_token_ends_by_its_time_and_its_name_is_free(tmp_path: Path) -> None:
         times.turn(60)
         with pytest.raises(TokenExpired):
             admit(auth, text)
-        assert auth.machine_tokens.list(ann, all_users=False) == []
+        assert listed(auth, ann, all_users=False) == []
         with pytest.raises(MachineTokenNotFound):
             await auth.machine_tokens.revoke(ann, token.id)
         ended: list[str] = []
@@ -174,6 +178,33 @@ def test_a_token_is_revoked_at_once(tmp_path: Path) -> None:
     with_auth(tmp_path, again)
 
 
+def test_use_of_one_that_lets_nobody_in_is_on_record_with_its_owner(tmp_path: Path) -> None:
+    """Somebody goes on trying a token that was revoked after a theft, and nobody learns which, or whose it was."""
+    times = Times()
+
+    async def use(auth: Auth) -> None:
+        ann, boss = await user(auth, "ann"), await admin(auth)
+        revoked, expired, disabled = [
+            await create(auth, ann, name=name, expires_in_s=ttl)
+            for name, ttl in (("revoked", 0), ("expired", 60), ("disabled", 0))
+        ]
+        times.turn(60)
+        await auth.machine_tokens.revoke(boss, revoked[0].id)
+        await auth.users.update(boss, "ann", disabled=True)
+        for _, secret in (revoked, expired, disabled):
+            with pytest.raises((SessionEnded, TokenExpired)):
+                admit(auth, secret)
+        told = [(one.user, one.machine_token, one.outcome) for one in await auth.audit.events(3)]
+        assert told == [
+            ("ann", revoked[0].id, "SESSION_ENDED"),
+            ("ann", expired[0].id, "TOKEN_EXPIRED"),
+            ("ann", disabled[0].id, "SESSION_ENDED"),
+        ]
+        assert not auth.used.take()
+
+    with_auth(tmp_path, use, times)
+
+
 def test_two_who_revoke_one_token(tmp_path: Path) -> None:
     """Both would be told that it was theirs, and the record would have it twice."""
 
@@ -199,9 +230,9 @@ def test_tokens_of_others_are_not_there(tmp_path: Path) -> None:
                 await auth.machine_tokens.revoke(bob, name)
             told.add(str(refused.value))
         assert told == {"no such token"}
-        assert auth.machine_tokens.list(bob, all_users=False) == []
+        assert listed(auth, bob, all_users=False) == []
         with pytest.raises(ScopeMissing):
-            auth.machine_tokens.list(bob, all_users=True)
+            listed(auth, bob, all_users=True)
         narrow = admit(
             auth,
             (
@@ -211,9 +242,9 @@ def test_tokens_of_others_are_not_there(tmp_path: Path) -> None:
         with pytest.raises(MachineTokenNotFound):
             await auth.machine_tokens.revoke(narrow, token.id)
         with pytest.raises(ScopeMissing):
-            auth.machine_tokens.list(narrow, all_users=True)
+            listed(auth, narrow, all_users=True)
         boss = await admin(auth)
-        assert auth.machine_tokens.list(boss, all_users=True) == [token]
+        assert listed(auth, boss, all_users=True) == [token]
         with pytest.raises(MachineTokenNotFound):
             await auth.machine_tokens.revoke(boss, "ci")
         await auth.machine_tokens.revoke(boss, token.id)
@@ -300,6 +331,32 @@ def test_expired_tokens_are_bounded(tmp_path: Path, *, swept: bool) -> None:
     with_auth(tmp_path, use, times)
 
 
+@pytest.mark.parametrize("page", [1, 3, 7])
+def test_pages_show_each_token_once(tmp_path: Path, page: int) -> None:
+    """A list of all would be too long for one answer; one in parts would hide a token that nobody then revokes."""
+    times = Times()
+
+    async def use(auth: Auth) -> None:
+        ann, boss = await user(auth, "ann"), await admin(auth)
+        for number in range(12):
+            await create(auth, ann if number % 2 else boss, name=f"t{number}")
+            times.turn(number % 3)  # some are of one moment
+        whole = listed(auth, boss, all_users=True)
+        await auth.machine_tokens.revoke(boss, whole[0].id)
+        found, before_ns = list[MachineToken](), None
+        while found == [] or before_ns is not None:
+            part, before_ns = auth.machine_tokens.list(boss, all_users=True, page=page, before_ns=before_ns)
+            assert part
+            found += part
+            if len(found) == 5:
+                await auth.machine_tokens.revoke(boss, part[-1].id)
+                await create(auth, ann, name="newer than all")
+        assert found == whole[1:]
+        assert [one.user for one in auth.machine_tokens.list(ann, all_users=False, page=2)[0]] == ["ann"] * 2
+
+    with_auth(tmp_path, use, times)
+
+
 def test_the_last_use_is_known_to_the_hour(tmp_path: Path) -> None:
     """Nobody would dare to revoke a token: is it used?"""
     times = Times()
@@ -308,17 +365,17 @@ def test_the_last_use_is_known_to_the_hour(tmp_path: Path) -> None:
     async def use(auth: Auth) -> None:
         ann = await user(auth, "ann")
         _, text = await create(auth, ann)
-        assert auth.machine_tokens.list(ann, all_users=False)[0].last_used_ns == 0
+        assert listed(auth, ann, all_users=False)[0].last_used_ns == 0
         admit(auth, text)
         hours.append(times.wall - times.wall % HOUR_NS)
-        assert auth.machine_tokens.list(ann, all_users=False)[0].last_used_ns == hours[0]
+        assert listed(auth, ann, all_users=False)[0].last_used_ns == hours[0]
         await auth.keep_up()
         times.turn(3600)
         admit(auth, text)
 
     async def again(auth: Auth) -> None:
         ann = admit(auth, (await log_in(auth, "ann", PASSWORD)).access_token)
-        assert auth.machine_tokens.list(ann, all_users=False)[0].last_used_ns == hours[0] + HOUR_NS
+        assert listed(auth, ann, all_users=False)[0].last_used_ns == hours[0] + HOUR_NS
 
     with_auth(tmp_path, use, times)
     with_auth(tmp_path, again, times)

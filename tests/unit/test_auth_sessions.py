@@ -16,12 +16,14 @@ from hypothesis import strategies as st
 
 from jobrun.auth.auth import Auth
 from jobrun.auth.sessions import Issued
+from jobrun.auth.throttle import REFRESHES
 from jobrun.model.errors import InvalidRequest, LoginThrottled, RefreshFailed, SessionEnded
 from jobrun.store.users_writes import MOST_SESSIONS
 from tests.unit.auth_ground import (
     DAY_S,
     ELSEWHERE,
     HERE,
+    LIFETIMES,
     Times,
     admit,
     first_password,
@@ -79,6 +81,66 @@ def test_two_holders_of_one_refresh_token_end_the_session(tmp_path: Path, first:
     with_auth(tmp_path, use)
 
 
+def test_a_thief_who_is_generations_ahead_is_noticed(tmp_path: Path) -> None:
+    """He would refresh twice before his victim comes back, and go on for 90 days."""
+
+    async def use(auth: Auth) -> None:
+        session = (await log_in(auth, "admin", first_password(auth))).session_id
+        for number in range(12):
+            await go_on(auth, session, f"r{number}", f"r{number + 1}")
+        for number in range(11):
+            await refused(go_on(auth, session, f"r{number}", f"r{number + 1}"))  # a pair as it was: nothing ends
+        assert lives(auth, session)
+        await refused(go_on(auth, session, "r3", "the owner's next"))
+        assert not lives(auth, session)
+        (reuse,) = [event for event in await auth.audit.events(100) if event.action == "refresh_reuse"]
+        assert (reuse.user, reuse.target) == ("admin", session)
+
+    with_auth(tmp_path, use)
+
+
+def test_another_sessions_used_token_ends_nothing(tmp_path: Path) -> None:
+    """Whoever ended his own session would end any other with it."""
+
+    async def use(auth: Auth) -> None:
+        password = first_password(auth)
+        one = (await log_in(auth, "admin", password, refresh="a0")).session_id
+        other = (await log_in(auth, "admin", password, refresh="b0")).session_id
+        for number in range(3):
+            await go_on(auth, one, f"a{number}", f"a{number + 1}")
+            await go_on(auth, other, f"b{number}", f"b{number + 1}")
+        await refused(go_on(auth, one, "b0", "x"))
+        assert lives(auth, one)
+        assert lives(auth, other)
+
+    with_auth(tmp_path, use)
+
+
+def test_a_client_that_refreshes_without_end(tmp_path: Path) -> None:
+    """One with a fault, or a malicious one, would fill disk and record; a lost answer that is asked for again, too."""
+    times = Times()
+
+    async def use(auth: Auth) -> None:
+        session = (await log_in(auth, "admin", first_password(auth))).session_id
+        other = (await log_in(auth, "admin", first_password(auth), refresh="o0")).session_id
+        await go_on(auth, session, "r0", "r1")
+        writes = auth.store._writer._db.total_changes
+        record = (tmp_path / "audit.jsonl").stat().st_size
+        for _ in range(18):
+            await go_on(auth, session, "r0", "r1")
+        assert auth.store._writer._db.total_changes == writes
+        assert (tmp_path / "audit.jsonl").stat().st_size == record
+        await go_on(auth, session, "r1", "r2")
+        with pytest.raises(LoginThrottled):
+            await go_on(auth, session, "r2", "r3")
+        assert await go_on(auth, other, "o0", "o1")
+        times.turn(LIFETIMES.access_token_s)
+        for number in range(2, 2 + REFRESHES[0]):
+            await go_on(auth, session, f"r{number}", f"r{number + 1}")
+
+    with_auth(tmp_path, use, times)
+
+
 def test_two_refreshes_at_once(tmp_path: Path) -> None:
     """Two processes with one file ask for the same at once; a thief in the same moment must not get through."""
 
@@ -101,7 +163,7 @@ def test_a_wrong_secret_ends_nothing_and_is_throttled(tmp_path: Path) -> None:
         session = (await log_in(auth, "admin", first_password(auth))).session_id
         await go_on(auth, session, "r0", "r1")
         await go_on(auth, session, "r1", "r2")
-        await refused(go_on(auth, session, "r0", "of two generations ago"))
+        await refused(go_on(auth, session, "r0", "r1"))
         throttled = 0
         for number in range(1000):
             with pytest.raises((RefreshFailed, LoginThrottled)) as failure:
@@ -292,7 +354,7 @@ class Story:
             self.taken[came] = following
         else:
             expected = came == previous and self.taken[came] == following
-            self.ended = came == previous and not expected
+            self.ended = came in self.taken and self.taken[came] != following
         try:
             await go_on(auth, self.session, came, following)
         except RefreshFailed:

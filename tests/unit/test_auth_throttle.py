@@ -20,7 +20,7 @@ def tries(throttle: Throttle, user: str, address: str, most: int = 1000) -> int:
 
 
 def throttle(times: Times) -> Throttle:
-    return Throttle(times.clocks().steady_ns)
+    return Throttle(times.clocks().steady_ns, 600)
 
 
 def test_one_user_from_one_address() -> None:
@@ -80,17 +80,33 @@ def test_an_ipv6_network_is_one_guesser() -> None:
     assert tries(guessed, "ann", "2001:db8:0:1::1") == 5
 
 
+@pytest.mark.parametrize(("access_token_s", "one_each_s"), [(3600, 360), (600, 60), (3, 1)])
+def test_refreshes_that_are_right(access_token_s: int, one_each_s: int) -> None:
+    """A client with a fault writes on a disk as fast as it can; or one whose tokens are short can not go on."""
+    times = Times()
+    throttle = Throttle(times.clocks().steady_ns, access_token_s)
+    for _ in range(20):
+        throttle.check_refresh("s1")
+    with pytest.raises(LoginThrottled):
+        throttle.check_refresh("s1")
+    throttle.check_refresh("s2")
+    times.turn(one_each_s)
+    throttle.check_refresh("s1")
+    with pytest.raises(LoginThrottled):
+        throttle.check_refresh("s1")
+
+
 def test_refreshes_that_fail() -> None:
     """A thousand guesses a second at a session."""
     times = Times()
     guessed = throttle(times)
     for _ in range(20):
-        guessed.refresh_failed("192.0.2.1")
+        guessed.check_wrong_refresh("192.0.2.1")
     with pytest.raises(LoginThrottled):
-        guessed.refresh_failed("192.0.2.1")
-    guessed.refresh_failed("192.0.2.2")
+        guessed.check_wrong_refresh("192.0.2.1")
+    guessed.check_wrong_refresh("192.0.2.2")
     times.turn(1)
-    guessed.refresh_failed("192.0.2.1")
+    guessed.check_wrong_refresh("192.0.2.1")
 
 
 def test_buckets_are_bounded_and_what_is_fresh_stays() -> None:

@@ -38,7 +38,8 @@ def test_users_come_back_as_they_were_made(tmp_path: Path) -> None:
         changed = await auth.users.update(boss, "ann", role="viewer", ceilings={"cpus": 1, "timeout": 5})
         assert (changed.role, changed.ceilings) == (Role.VIEWER, {"cpus": 1, "timeout": 5})
         assert (await auth.users.update(boss, "ann", disabled=True)).disabled
-        assert not (await auth.users.update(boss, "ann", disabled=False, ceilings={})).ceilings
+        changed = await auth.users.update(boss, "ann", disabled=False, ceilings={"cpus": None, "processes": 7})
+        assert changed.ceilings == {"timeout": 5, "processes": 7}
         await machine(auth, admit(auth, (await log_in(auth, "vera")).access_token))
         seen.append(auth.users.list())
         assert [one.name for one in seen[0]] == ["admin", "ann", "vera"]

@@ -24,14 +24,13 @@ def with_calls(use: Callable[[Calls], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(main())
 
 
-async def begun(calls: Calls, caller: Caller | None, *, left: float | None = None, lasts: bool = True) -> Any:
+async def begun(calls: Calls, caller: Caller | str, *, left: float | None = None, lasts: bool = True) -> Any:
     """A call that goes on until it is told, and the event that tells it."""
     inside, go_on = asyncio.Event(), asyncio.Event()
 
     async def one() -> None:
-        with calls.one(caller, "192.0.2.1", left) as call:
-            if not lasts:
-                call.must_finish()
+        with calls.one(caller, left) as call:
+            call.goes_on() if lasts else call.must_finish()
             inside.set()
             await go_on.wait()
 
@@ -64,6 +63,44 @@ def test_a_call_is_cut_with_its_reason(
     with_calls(use)
 
 
+def test_a_machine_that_slept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever closed his laptop would be let on for as long as it slept, by a token that is long over."""
+    now = [1000.0]
+    monkeypatch.setattr(api_calls, "since_boot_s", lambda: now[0])
+    monkeypatch.setattr(api_calls, "LOOK_S", 0.01)
+
+    async def use(calls: Calls) -> None:
+        task, _ = await begun(calls, ANN, left=3600.0)
+        other, _ = await begun(calls, ANN, left=7201.0)
+        now[0] += 7200.0
+        with pytest.raises(TokenExpired):
+            await task
+        assert not other.done()
+        other.cancel()
+
+    with_calls(use)
+
+
+@pytest.mark.parametrize(
+    ("caller", "words"),
+    [(ANN, "session"), (Caller(user="ann", role=Role.USER, machine_token="m1"), "token")],
+)
+def test_what_ended_is_named(caller: Caller, words: str) -> None:
+    """A pipeline whose token was revoked would be told to log in again."""
+
+    async def use(calls: Calls) -> None:
+        task, _ = await begun(calls, caller)
+        calls.end_admission("")
+        calls.end_admission("other")
+        await asyncio.sleep(0)
+        assert not task.done()
+        calls.end_admission(caller.session or caller.machine_token)
+        with pytest.raises(SessionEnded, match=f"^the {words} has ended"):
+            await task
+
+    with_calls(use)
+
+
 def test_what_has_to_finish_is_not_cut() -> None:
     """A logout would be told that it failed, because it ended its own session."""
 
@@ -83,7 +120,7 @@ def test_others_go_on() -> None:
 
     async def use(calls: Calls) -> None:
         others = [
-            await begun(calls, None),
+            await begun(calls, "/a/B at 192.0.2.1"),
             await begun(calls, Caller(user="ann", role=Role.USER, session="s2")),
             await begun(calls, Caller(user="ann", role=Role.USER, machine_token="s3")),
         ]
@@ -133,8 +170,8 @@ def test_without_login_there_is_no_bound(monkeypatch: pytest.MonkeyPatch) -> Non
     with_calls(use)
 
 
-@pytest.mark.parametrize(("caller", "most"), [(ANN, "OF_A_USER"), (None, "OF_AN_ADDRESS")])
-def test_so_many_at_once(monkeypatch: pytest.MonkeyPatch, caller: Caller | None, most: str) -> None:
+@pytest.mark.parametrize(("caller", "most"), [(ANN, "OF_A_USER"), ("/a/B at 192.0.2.1", "OF_AN_ADDRESS")])
+def test_so_many_at_once(monkeypatch: pytest.MonkeyPatch, caller: Caller | str, most: str) -> None:
     """One user, or one stranger, would take the memory of all; or nobody else would get in then."""
     monkeypatch.setattr(api_calls, most, 3)
 

@@ -68,6 +68,17 @@ def _certificate(key: Key, since: int, until: int, *, named: bool) -> bytes:
     return built.sign(key, algorithm).public_bytes(serialization.Encoding.PEM)
 
 
+def _odd(key: ec.EllipticCurvePrivateKey) -> bytes:
+    """Names a host by an X.400 address, which cryptography knows nothing of."""
+    names = x509.UnrecognizedExtension(x509.OID_SUBJECT_ALTERNATIVE_NAME, b"\x30\x04\xa3\x02\x05\x00")
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "box")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    built = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    built = built.serial_number(1).not_valid_before(now - DAY).not_valid_after(now + DAY)
+    signed = built.add_extension(names, critical=False).sign(key, hashes.SHA256())
+    return signed.public_bytes(serialization.Encoding.PEM)
+
+
 def _key_pem(key: Key, password: bytes | None = None) -> bytes:
     hidden = serialization.BestAvailableEncryption(password) if password else serialization.NoEncryption()
     return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, hidden)
@@ -206,6 +217,16 @@ def test_kinds_dates_and_names(tmp_path: Path) -> None:
     assert "expired" in Pair(tmp_path, since=-3, until=-1).refusal()
     assert "clock" in Pair(tmp_path, since=1, until=3).refusal()
     assert "alternative name" in Pair(tmp_path, named=False).refusal()
+
+
+def test_a_certificate_that_the_parser_does_not_take(tmp_path: Path) -> None:
+    """A renewal with an extension that nobody thought of would end the server, with a traceback."""
+    pair = Pair(tmp_path)
+    certificate = ReloadingCertificate(pair.files, lambda _: None)
+    assert isinstance(pair.key, ec.EllipticCurvePrivateKey)
+    pair.files.certificate.write_bytes(_odd(pair.key))
+    assert "UnsupportedGeneralNameType" in pair.refusal()
+    certificate.look()
 
 
 def test_a_broken_renewal_keeps_the_certificate_before_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -201,7 +201,8 @@ def test_a_changed_certificate_stops_at_once_and_shows_both(
         with pytest.raises(CertificateRefused, match="HAS CHANGED") as caught:
             Calls(connection, reconnect_s=600).status("x")
     assert pair.fingerprint in str(caught.value)
-    assert f"jobrun login {address} --fingerprint {other.fingerprint}" in str(caught.value)
+    assert "jobrun server health" in str(caught.value)
+    assert f"--fingerprint {other.fingerprint}" not in str(caught.value), "it may be a stranger's"
     assert caught.value.code == 4
 
 
@@ -276,17 +277,17 @@ def test_first_contact_asks_once_and_pins(server: LoginServer, pair: Pair) -> No
     """Trust on first use: the person sees the fingerprint that he compares."""
     shown: list[str] = []
     with serving(server, pair) as address:
-        known = trust_server(address, None, None, shown.append, NOTHING)
+        known = trust_server(address, None, None, shown.append, NOTHING).later
         assert (shown, known) == ([pair.fingerprint], pinned_server(str(address), pair.der))
-        assert trust_server(address, known, None, no_question, NOTHING) == known
+        assert trust_server(address, known, None, no_question, NOTHING) == (known, known)
         check_is_jobrun(Connection(known_route(address, NoAccess(), known, NOTHING)), str(address))
 
 
 def test_a_fingerprint_that_was_given_is_compared(server: LoginServer, pair: Pair) -> None:
     """Nothing is asked, and nothing sent to another."""
     with serving(server, pair) as address:
-        known = trust_server(address, None, pair.fingerprint, no_question, NOTHING)
-        assert known.certificate == pair.der
+        trusted = trust_server(address, None, pair.fingerprint, no_question, NOTHING)
+        assert trusted.now.certificate == trusted.later.certificate == pair.der
         with pytest.raises(Refusal, match=f"shows {pair.fingerprint}"):
             trust_server(address, None, "sha256:" + "0" * 64, no_question, NOTHING)
 
@@ -297,7 +298,7 @@ def test_a_known_server_that_changed_needs_the_new_fingerprint(server: LoginServ
         before = pinned_server(str(address), Pair().der)
         with pytest.raises(CertificateRefused, match="HAS CHANGED"):
             trust_server(address, before, None, no_question, NOTHING)
-        assert trust_server(address, before, pair.fingerprint, no_question, NOTHING).certificate == pair.der
+        assert trust_server(address, before, pair.fingerprint, no_question, NOTHING).now.certificate == pair.der
 
 
 def test_what_the_systems_roots_verify_is_not_pinned(tmp_path: Path, server: LoginServer) -> None:
@@ -307,11 +308,13 @@ def test_what_the_systems_roots_verify_is_not_pinned(tmp_path: Path, server: Log
     environment = Environment({b"SSL_CERT_FILE": bytes(tmp_path / "roots.pem")})
     with serving(server, good) as there:
         address = Address("localhost", there.port)
-        known = trust_server(address, None, None, no_question, environment)
+        known = trust_server(address, None, None, no_question, environment).now
         assert known == system_server(str(address))
+        given = trust_server(address, None, good.fingerprint, no_question, environment)
+        assert given == (pinned_server(str(address), good.der), known)
         check_is_jobrun(Connection(known_route(address, NoAccess(), known, environment)), str(address))
         shown: list[str] = []
-        assert trust_server(there, None, None, shown.append, environment).pinned
+        assert trust_server(there, None, None, shown.append, environment).later.pinned
         assert shown
         with pytest.raises(CertificateRefused, match="nothing here verifies"):
             trust_server(there, system_server(str(there)), None, no_question, environment)

@@ -136,7 +136,7 @@ def test_every_command_has_help_for_every_option() -> None:
     """An option without help is one that nobody finds."""
     for command in every_command():
         assert command.summary
-        assert command.example.startswith(f"jobrun {command.name}") or command.name == "start"
+        assert f"jobrun {command.name} " in f"{command.example} "
         assert f"Usage: jobrun {command.name}" in command_help(command)
         assert all(option.help for option in command.options)
         assert len({key for option in command.options for key in option.names}) == sum(
@@ -280,3 +280,13 @@ def test_every_state_and_reason_can_be_filtered_by() -> None:
     assert {f"END_REASON_{word.upper()}" for word in REASONS} == set(job_pb2.EndReason.keys()) - {
         "END_REASON_UNSPECIFIED"
     }
+
+
+@pytest.mark.parametrize("name", ["server", "user", "token", "audit"])
+def test_a_slip_in_a_commands_second_word_shows_what_there_is(name: str) -> None:
+    """Whoever types `server bogus` would be asked what bogus is, and not be told what there is."""
+    command = load(name)
+    assert command is not None
+    with pytest.raises(UsageError, match=f"^{name} bogus: no such command: one of ") as caught:
+        command.run(parse_words(name, command.options, ["bogus"]), NOTHING)
+    assert all(below.name.removeprefix(f"{name} ") in str(caught.value) for below in command.below)

@@ -205,6 +205,21 @@ def test_a_dispatch_of_an_earlier_attempt_runs_nothing(tmp_path: Path) -> None:
     converse(tmp_path, body)
 
 
+def test_a_dispatch_that_meets_a_judge_is_not_lost(tmp_path: Path) -> None:
+    """A job that could start at once would wait for the server's next look at all of them."""
+
+    async def body(one: Machine) -> None:
+        one.create("a", "true")
+        with open(one.engine.log_path("a"), "r+b") as opened:
+            assert lock.try_judge(opened.fileno())
+            one.engine.dispatch_new("a")
+            one.start("b", "true")  # whose supervisor is forked behind the other's
+            await one.ended("b")
+        await one.ended("a")
+
+    converse(tmp_path, body)
+
+
 def test_a_stop_that_comes_before_the_claim_is_seen(tmp_path: Path) -> None:
     """A stop right after a start is not lost, and nothing is executed."""
 

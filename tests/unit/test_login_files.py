@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobrun.client.session_access import REFRESH_S
 from jobrun.config.errors import LoginNeeded, Refusal, UsageError
 from jobrun.config.known_servers import find_server, parse_fingerprint, pinned_server, system_server, with_server
 from jobrun.config.logins import Logins
-from jobrun.config.private_files import FileRefused, locked, read_private, write_private
+from jobrun.config.private_files import LOCK_S, FileRefused, locked, read_private, write_private
 from jobrun.config.session_file import Moment, Session, parse_session, this_moment
 
 BOX = "box:50443"
@@ -135,6 +136,31 @@ def test_a_lock_waits_for_the_other_one(tmp_path: Path) -> None:
         order.append("first")
     thread.join(10)
     assert order == ["first", "second"]
+
+
+def test_a_lock_that_is_never_given_back(tmp_path: Path) -> None:
+    """A client that was stopped by Ctrl-Z in the middle of a refresh would hang all others for ever."""
+    path = str(tmp_path / "lock")
+    with locked(path):
+        with pytest.raises(FileRefused, match=r"another jobrun has it locked.*fg.*fuser"), locked(path, wait_s=0.1):
+            raise AssertionError("two have it")
+        assert LOCK_S > REFRESH_S, "who only waits for his server is waited for"
+    with locked(path):
+        pass
+
+
+def test_a_login_that_was_killed_is_no_login(tmp_path: Path) -> None:
+    """What it left would be in the way of each later command: the machine never had a login."""
+    logins = Logins(str(tmp_path / "config"))
+    with logins.locked(BOX):
+        (tmp_path / "config/sessions/.new-0123456789abcdef").write_text("half")
+    assert logins.current() is None
+
+
+def test_a_config_home_that_can_not_be_made() -> None:
+    """One would be told of a variable that changes nothing."""
+    with pytest.raises(Refusal, match=r"/proc/.*JOBRUN_CONFIG_DIR"):
+        Logins("/proc/none/jobrun").set_current(BOX)
 
 
 def test_a_logout_leaves_no_secret(logins: Logins, tmp_path: Path) -> None:

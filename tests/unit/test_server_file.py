@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from jobrun.cli.help import command_help
+from jobrun.cli.registry import load
 from jobrun.config.errors import UsageError
 from jobrun.config.listen import parse_listen, reachable_host
 from jobrun.config.server_file import ServerFile, read_server_file
+from jobrun.config.server_keys import KEYS
 
 WHOLE = """\
 # a comment
@@ -132,3 +135,15 @@ def test_what_others_type() -> None:
     """The line to paste would say 0.0.0.0, which is everybody's own machine."""
     assert reachable_host("127.0.0.1") == "127.0.0.1"
     assert reachable_host("0.0.0.0") == reachable_host("[::]") != "0.0.0.0"
+
+
+def test_help_tells_all_that_a_file_may_say(tmp_path: Path) -> None:
+    """An operator would have to find the keys in the errors, one by one."""
+    command = load("server")
+    assert command is not None
+    told = command_help(command)
+    for section, keys in KEYS.items():
+        assert f"[{section}]" in told
+        for name, key in keys.items():
+            assert f"{name} = {key.value}" in " ".join(told.split())
+            assert getattr(read(tmp_path, WHOLE), key.field) is not None, "the example has them all"

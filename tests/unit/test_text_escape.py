@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobrun.cli.text import escape, is_utf8, raw
+from jobrun.cli.text import is_utf8, raw
+from jobrun.model.shown import escape
 
 
 @pytest.mark.parametrize(

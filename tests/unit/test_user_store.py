@@ -19,7 +19,7 @@ from jobrun.store.users import UserStore, set_password_alone
 from jobrun.store.users_memory import People
 from jobrun.store.users_rows import read_all
 from jobrun.store.users_schema import USER_STEPS
-from jobrun.store.users_writes import NewSession, Rotation, Turn
+from jobrun.store.users_writes import MOST_USED, NewSession, Rotation, Turn
 
 NOW = 1_800_000_000 * 10**9
 LATER = NOW + 10**15
@@ -169,8 +169,40 @@ def test_writes_at_once_are_in_memory_as_on_disk(tmp_path: Path) -> None:
                 work.append(store.end_session("ann", f"n{number - 5}"))
         outcomes = await asyncio.gather(*work, return_exceptions=True)
         assert sum(isinstance(outcome, UserExists) for outcome in outcomes) == 25
-        assert store.people.accounts["ann"].ceilings == {"cpus": 50}
+        assert store.people.accounts["ann"].ceilings == {"cpus": 50, "timeout": 5}
         assert same(store, tmp_path)
+
+    with_store(tmp_path, use)
+
+
+def test_what_is_known_of_used_refresh_tokens_is_bounded_and_goes_with_the_session(tmp_path: Path) -> None:
+    """A session of 90 days would take megabytes; one that has ended would leave them for ever."""
+
+    def number(n: int) -> bytes:
+        return n.to_bytes(32, "big")
+
+    async def use(store: UserStore) -> None:
+        await ann(store)
+        await store.begin_session(new_session("s2"))
+
+        def turn(came: int, following: int, session: str = "s1") -> Turn:
+            return Turn(session=session, came=number(came), following=number(following), now_ns=NOW, idle_ns=LATER)
+
+        for n in range(3):
+            await store.rotate("ann", turn(n, n + 1, "s2"))
+        many = [store.rotate("ann", turn(n, n + 1)) for n in range(MOST_USED + 10)]
+        assert set(await asyncio.gather(*many)) == {Rotation.DONE}
+        count = "SELECT count(*) FROM used_refresh_tokens WHERE session = ?"
+        db = store._writer._db
+        assert db.execute(count, ("s1",)).fetchone() == (MOST_USED,)
+        assert await store.rotate("ann", turn(3, 99999)) is Rotation.REFUSED, "forgotten"
+        assert await store.rotate("ann", turn(20, 21)) is Rotation.REFUSED, "as it was"
+        assert await store.rotate("ann", turn(MOST_USED + 8, MOST_USED + 9)) is Rotation.REFUSED
+        assert await store.rotate("ann", turn(20, 22)) is Rotation.REUSED
+        assert db.execute(count, ("s1",)).fetchone() == (0,)
+        assert db.execute(count, ("s2",)).fetchone() == (2,)
+        await store.sweep(LATER + LATER, {})
+        assert db.execute(count, ("s2",)).fetchone() == (0,)
 
     with_store(tmp_path, use)
 
@@ -198,6 +230,16 @@ def test_what_another_process_wrote_counts_before_and_after_it_is_told(tmp_path:
         assert store.people.accounts["bob"].password_hash == b"another"
 
     with_store(tmp_path, use)
+
+
+def test_another_process_leaves_an_older_database_as_it_is(tmp_path: Path) -> None:
+    """`server passwd` of a newer version would change the tables under the server that has them open."""
+    path = tmp_path / "users.db"
+    path.touch()
+    with pytest.raises(StoreError, match="older jobrun"):
+        set_password_alone(path, "ann", b"another")
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT count(*) FROM sqlite_master").fetchone() == (0,)
 
 
 def test_the_time_on_record_never_goes_back(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def test_bill_of_materials(tmp_path: Path) -> None:
     read = json.loads(bill)
     assert (read["bomFormat"], read["specVersion"]) == ("CycloneDX", "1.6")
     assert read["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": "c" * 64}]
+    assert read["metadata"]["component"]["licenses"] == [{"expression": "Apache-2.0"}]
     (component,) = read["components"]
     assert component["purl"] == component["bom-ref"] == "pkg:pypi/some-thing@1.0"
     assert component["licenses"] == [{"expression": "MIT"}]

@@ -22,45 +22,46 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import field_mask_pb2 as google_dot_protobuf_dot_field__mask__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as jobrun_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1djobrun/v1/admin_service.proto\x12\tjobrun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13jobrun/v1/job.proto\"\xb7\x01\n\x04User\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x10\n\x08\x64isabled\x18\x03 \x01(\x08\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sessions\x18\x05 \x01(\r\x12\x16\n\x0emachine_tokens\x18\x06 \x01(\r\x12#\n\x08\x63\x65ilings\x18\x07 \x01(\x0b\x32\x11.jobrun.v1.Limits\"j\n\x11\x43reateUserRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12#\n\x08\x63\x65ilings\x18\x04 \x01(\x0b\x32\x11.jobrun.v1.Limits\"3\n\x12\x43reateUserResponse\x12\x1d\n\x04user\x18\x01 \x01(\x0b\x32\x0f.jobrun.v1.User\"\x12\n\x10ListUsersRequest\"3\n\x11ListUsersResponse\x12\x1e\n\x05users\x18\x01 \x03(\x0b\x32\x0f.jobrun.v1.User\"\x8a\x01\n\x11UpdateUserRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x11\n\x04role\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08\x64isabled\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12#\n\x08\x63\x65ilings\x18\x04 \x01(\x0b\x32\x11.jobrun.v1.LimitsB\x07\n\x05_roleB\x0b\n\t_disabled\"3\n\x12UpdateUserResponse\x12\x1d\n\x04user\x18\x01 \x01(\x0b\x32\x0f.jobrun.v1.User\"@\n\x16SetUserPasswordRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x19\n\x17SetUserPasswordResponse\"8\n\x11RemoveUserRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x11\n\tstop_jobs\x18\x02 \x01(\x08\"\x14\n\x12RemoveUserResponse\"h\n\x16ListAuditEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x10\n\x08username\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x17ListAuditEventsResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.jobrun.v1.AuditEvent\"\xb0\x01\n\nAuditEvent\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x15\n\rmachine_token\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x0e\n\x06target\x18\x06 \x01(\t\x12\x0f\n\x07outcome\x18\x07 \x01(\t\x12\r\n\x05\x63ount\x18\x08 \x01(\r2\xeb\x03\n\x0c\x41\x64minService\x12I\n\nCreateUser\x12\x1c.jobrun.v1.CreateUserRequest\x1a\x1d.jobrun.v1.CreateUserResponse\x12\x46\n\tListUsers\x12\x1b.jobrun.v1.ListUsersRequest\x1a\x1c.jobrun.v1.ListUsersResponse\x12I\n\nUpdateUser\x12\x1c.jobrun.v1.UpdateUserRequest\x1a\x1d.jobrun.v1.UpdateUserResponse\x12X\n\x0fSetUserPassword\x12!.jobrun.v1.SetUserPasswordRequest\x1a\".jobrun.v1.SetUserPasswordResponse\x12I\n\nRemoveUser\x12\x1c.jobrun.v1.RemoveUserRequest\x1a\x1d.jobrun.v1.RemoveUserResponse\x12X\n\x0fListAuditEvents\x12!.jobrun.v1.ListAuditEventsRequest\x1a\".jobrun.v1.ListAuditEventsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1djobrun/v1/admin_service.proto\x12\tjobrun.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13jobrun/v1/job.proto\"\xb7\x01\n\x04User\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x10\n\x08\x64isabled\x18\x03 \x01(\x08\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08sessions\x18\x05 \x01(\r\x12\x16\n\x0emachine_tokens\x18\x06 \x01(\r\x12#\n\x08\x63\x65ilings\x18\x07 \x01(\x0b\x32\x11.jobrun.v1.Limits\"j\n\x11\x43reateUserRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x0c\n\x04role\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12#\n\x08\x63\x65ilings\x18\x04 \x01(\x0b\x32\x11.jobrun.v1.Limits\"3\n\x12\x43reateUserResponse\x12\x1d\n\x04user\x18\x01 \x01(\x0b\x32\x0f.jobrun.v1.User\"\x12\n\x10ListUsersRequest\"3\n\x11ListUsersResponse\x12\x1e\n\x05users\x18\x01 \x03(\x0b\x32\x0f.jobrun.v1.User\"\xbd\x01\n\x11UpdateUserRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x11\n\x04role\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x15\n\x08\x64isabled\x18\x03 \x01(\x08H\x01\x88\x01\x01\x12#\n\x08\x63\x65ilings\x18\x04 \x01(\x0b\x32\x11.jobrun.v1.Limits\x12\x31\n\rceilings_mask\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.FieldMaskB\x07\n\x05_roleB\x0b\n\t_disabled\"3\n\x12UpdateUserResponse\x12\x1d\n\x04user\x18\x01 \x01(\x0b\x32\x0f.jobrun.v1.User\"@\n\x16SetUserPasswordRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x14\n\x0cnew_password\x18\x02 \x01(\t\"\x19\n\x17SetUserPasswordResponse\"8\n\x11RemoveUserRequest\x12\x10\n\x08username\x18\x01 \x01(\t\x12\x11\n\tstop_jobs\x18\x02 \x01(\x08\"\x14\n\x12RemoveUserResponse\"h\n\x16ListAuditEventsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\r\x12\x10\n\x08username\x18\x02 \x01(\t\x12)\n\x05since\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"@\n\x17ListAuditEventsResponse\x12%\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x15.jobrun.v1.AuditEvent\"\xb0\x01\n\nAuditEvent\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x15\n\rmachine_token\x18\x03 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x04 \x01(\t\x12\x0e\n\x06\x61\x63tion\x18\x05 \x01(\t\x12\x0e\n\x06target\x18\x06 \x01(\t\x12\x0f\n\x07outcome\x18\x07 \x01(\t\x12\r\n\x05\x63ount\x18\x08 \x01(\r2\xeb\x03\n\x0c\x41\x64minService\x12I\n\nCreateUser\x12\x1c.jobrun.v1.CreateUserRequest\x1a\x1d.jobrun.v1.CreateUserResponse\x12\x46\n\tListUsers\x12\x1b.jobrun.v1.ListUsersRequest\x1a\x1c.jobrun.v1.ListUsersResponse\x12I\n\nUpdateUser\x12\x1c.jobrun.v1.UpdateUserRequest\x1a\x1d.jobrun.v1.UpdateUserResponse\x12X\n\x0fSetUserPassword\x12!.jobrun.v1.SetUserPasswordRequest\x1a\".jobrun.v1.SetUserPasswordResponse\x12I\n\nRemoveUser\x12\x1c.jobrun.v1.RemoveUserRequest\x1a\x1d.jobrun.v1.RemoveUserResponse\x12X\n\x0fListAuditEvents\x12!.jobrun.v1.ListAuditEventsRequest\x1a\".jobrun.v1.ListAuditEventsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobrun.v1.admin_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_USER']._serialized_start=99
-  _globals['_USER']._serialized_end=282
-  _globals['_CREATEUSERREQUEST']._serialized_start=284
-  _globals['_CREATEUSERREQUEST']._serialized_end=390
-  _globals['_CREATEUSERRESPONSE']._serialized_start=392
-  _globals['_CREATEUSERRESPONSE']._serialized_end=443
-  _globals['_LISTUSERSREQUEST']._serialized_start=445
-  _globals['_LISTUSERSREQUEST']._serialized_end=463
-  _globals['_LISTUSERSRESPONSE']._serialized_start=465
-  _globals['_LISTUSERSRESPONSE']._serialized_end=516
-  _globals['_UPDATEUSERREQUEST']._serialized_start=519
-  _globals['_UPDATEUSERREQUEST']._serialized_end=657
-  _globals['_UPDATEUSERRESPONSE']._serialized_start=659
-  _globals['_UPDATEUSERRESPONSE']._serialized_end=710
-  _globals['_SETUSERPASSWORDREQUEST']._serialized_start=712
-  _globals['_SETUSERPASSWORDREQUEST']._serialized_end=776
-  _globals['_SETUSERPASSWORDRESPONSE']._serialized_start=778
-  _globals['_SETUSERPASSWORDRESPONSE']._serialized_end=803
-  _globals['_REMOVEUSERREQUEST']._serialized_start=805
-  _globals['_REMOVEUSERREQUEST']._serialized_end=861
-  _globals['_REMOVEUSERRESPONSE']._serialized_start=863
-  _globals['_REMOVEUSERRESPONSE']._serialized_end=883
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=885
-  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=989
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=991
-  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=1055
-  _globals['_AUDITEVENT']._serialized_start=1058
-  _globals['_AUDITEVENT']._serialized_end=1234
-  _globals['_ADMINSERVICE']._serialized_start=1237
-  _globals['_ADMINSERVICE']._serialized_end=1728
+  _globals['_USER']._serialized_start=133
+  _globals['_USER']._serialized_end=316
+  _globals['_CREATEUSERREQUEST']._serialized_start=318
+  _globals['_CREATEUSERREQUEST']._serialized_end=424
+  _globals['_CREATEUSERRESPONSE']._serialized_start=426
+  _globals['_CREATEUSERRESPONSE']._serialized_end=477
+  _globals['_LISTUSERSREQUEST']._serialized_start=479
+  _globals['_LISTUSERSREQUEST']._serialized_end=497
+  _globals['_LISTUSERSRESPONSE']._serialized_start=499
+  _globals['_LISTUSERSRESPONSE']._serialized_end=550
+  _globals['_UPDATEUSERREQUEST']._serialized_start=553
+  _globals['_UPDATEUSERREQUEST']._serialized_end=742
+  _globals['_UPDATEUSERRESPONSE']._serialized_start=744
+  _globals['_UPDATEUSERRESPONSE']._serialized_end=795
+  _globals['_SETUSERPASSWORDREQUEST']._serialized_start=797
+  _globals['_SETUSERPASSWORDREQUEST']._serialized_end=861
+  _globals['_SETUSERPASSWORDRESPONSE']._serialized_start=863
+  _globals['_SETUSERPASSWORDRESPONSE']._serialized_end=888
+  _globals['_REMOVEUSERREQUEST']._serialized_start=890
+  _globals['_REMOVEUSERREQUEST']._serialized_end=946
+  _globals['_REMOVEUSERRESPONSE']._serialized_start=948
+  _globals['_REMOVEUSERRESPONSE']._serialized_end=968
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_start=970
+  _globals['_LISTAUDITEVENTSREQUEST']._serialized_end=1074
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_start=1076
+  _globals['_LISTAUDITEVENTSRESPONSE']._serialized_end=1140
+  _globals['_AUDITEVENT']._serialized_start=1143
+  _globals['_AUDITEVENT']._serialized_end=1319
+  _globals['_ADMINSERVICE']._serialized_start=1322
+  _globals['_ADMINSERVICE']._serialized_end=1813
 # @@protoc_insertion_point(module_scope)

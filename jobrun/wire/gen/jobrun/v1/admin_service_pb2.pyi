@@ -1,5 +1,6 @@
 import datetime
 
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as _job_pb2
 from google.protobuf.internal import containers as _containers
@@ -57,16 +58,18 @@ class ListUsersResponse(_message.Message):
     def __init__(self, users: _Optional[_Iterable[_Union[User, _Mapping]]] = ...) -> None: ...
 
 class UpdateUserRequest(_message.Message):
-    __slots__ = ("username", "role", "disabled", "ceilings")
+    __slots__ = ("username", "role", "disabled", "ceilings", "ceilings_mask")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
     DISABLED_FIELD_NUMBER: _ClassVar[int]
     CEILINGS_FIELD_NUMBER: _ClassVar[int]
+    CEILINGS_MASK_FIELD_NUMBER: _ClassVar[int]
     username: str
     role: str
     disabled: bool
     ceilings: _job_pb2.Limits
-    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., ceilings: _Optional[_Union[_job_pb2.Limits, _Mapping]] = ...) -> None: ...
+    ceilings_mask: _field_mask_pb2.FieldMask
+    def __init__(self, username: _Optional[str] = ..., role: _Optional[str] = ..., disabled: _Optional[bool] = ..., ceilings: _Optional[_Union[_job_pb2.Limits, _Mapping]] = ..., ceilings_mask: _Optional[_Union[_field_mask_pb2.FieldMask, _Mapping]] = ...) -> None: ...
 
 class UpdateUserResponse(_message.Message):
     __slots__ = ("user",)

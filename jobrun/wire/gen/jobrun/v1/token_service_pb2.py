@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as jobrun_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1djobrun/v1/token_service.proto\x12\tjobrun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13jobrun/v1/job.proto\"\x92\x02\n\x0cMachineToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\x12\r\n\x05scope\x18\x04 \x01(\t\x12\x10\n\x08\x61ll_jobs\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x08\x63\x65ilings\x18\t \x01(\x0b\x32\x11.jobrun.v1.Limits\"\x83\x01\n\x19\x43reateMachineTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x04\x12\x10\n\x08\x61ll_jobs\x18\x04 \x01(\x08\x12#\n\x08\x63\x65ilings\x18\x05 \x01(\x0b\x32\x11.jobrun.v1.Limits\"T\n\x1a\x43reateMachineTokenResponse\x12&\n\x05token\x18\x01 \x01(\x0b\x32\x17.jobrun.v1.MachineToken\x12\x0e\n\x06secret\x18\x02 \x01(\t\"-\n\x18ListMachineTokensRequest\x12\x11\n\tall_users\x18\x01 \x01(\x08\"D\n\x19ListMachineTokensResponse\x12\'\n\x06tokens\x18\x01 \x03(\x0b\x32\x17.jobrun.v1.MachineToken\"*\n\x19RevokeMachineTokenRequest\x12\r\n\x05token\x18\x01 \x01(\t\"D\n\x1aRevokeMachineTokenResponse\x12&\n\x05token\x18\x01 \x01(\x0b\x32\x17.jobrun.v1.MachineToken2\xb4\x02\n\x0cTokenService\x12\x61\n\x12\x43reateMachineToken\x12$.jobrun.v1.CreateMachineTokenRequest\x1a%.jobrun.v1.CreateMachineTokenResponse\x12^\n\x11ListMachineTokens\x12#.jobrun.v1.ListMachineTokensRequest\x1a$.jobrun.v1.ListMachineTokensResponse\x12\x61\n\x12RevokeMachineToken\x12$.jobrun.v1.RevokeMachineTokenRequest\x1a%.jobrun.v1.RevokeMachineTokenResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1djobrun/v1/token_service.proto\x12\tjobrun.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13jobrun/v1/job.proto\"\x92\x02\n\x0cMachineToken\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\x12\r\n\x05scope\x18\x04 \x01(\t\x12\x10\n\x08\x61ll_jobs\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0clast_used_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x08\x63\x65ilings\x18\t \x01(\x0b\x32\x11.jobrun.v1.Limits\"\x83\x01\n\x19\x43reateMachineTokenRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05scope\x18\x02 \x01(\t\x12\x12\n\nexpires_in\x18\x03 \x01(\x04\x12\x10\n\x08\x61ll_jobs\x18\x04 \x01(\x08\x12#\n\x08\x63\x65ilings\x18\x05 \x01(\x0b\x32\x11.jobrun.v1.Limits\"T\n\x1a\x43reateMachineTokenResponse\x12&\n\x05token\x18\x01 \x01(\x0b\x32\x17.jobrun.v1.MachineToken\x12\x0e\n\x06secret\x18\x02 \x01(\t\"T\n\x18ListMachineTokensRequest\x12\x11\n\tall_users\x18\x01 \x01(\x08\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"]\n\x19ListMachineTokensResponse\x12\'\n\x06tokens\x18\x01 \x03(\x0b\x32\x17.jobrun.v1.MachineToken\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"*\n\x19RevokeMachineTokenRequest\x12\r\n\x05token\x18\x01 \x01(\t\"D\n\x1aRevokeMachineTokenResponse\x12&\n\x05token\x18\x01 \x01(\x0b\x32\x17.jobrun.v1.MachineToken2\xb4\x02\n\x0cTokenService\x12\x61\n\x12\x43reateMachineToken\x12$.jobrun.v1.CreateMachineTokenRequest\x1a%.jobrun.v1.CreateMachineTokenResponse\x12^\n\x11ListMachineTokens\x12#.jobrun.v1.ListMachineTokensRequest\x1a$.jobrun.v1.ListMachineTokensResponse\x12\x61\n\x12RevokeMachineToken\x12$.jobrun.v1.RevokeMachineTokenRequest\x1a%.jobrun.v1.RevokeMachineTokenResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,13 +40,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEMACHINETOKENRESPONSE']._serialized_start=509
   _globals['_CREATEMACHINETOKENRESPONSE']._serialized_end=593
   _globals['_LISTMACHINETOKENSREQUEST']._serialized_start=595
-  _globals['_LISTMACHINETOKENSREQUEST']._serialized_end=640
-  _globals['_LISTMACHINETOKENSRESPONSE']._serialized_start=642
-  _globals['_LISTMACHINETOKENSRESPONSE']._serialized_end=710
-  _globals['_REVOKEMACHINETOKENREQUEST']._serialized_start=712
-  _globals['_REVOKEMACHINETOKENREQUEST']._serialized_end=754
-  _globals['_REVOKEMACHINETOKENRESPONSE']._serialized_start=756
-  _globals['_REVOKEMACHINETOKENRESPONSE']._serialized_end=824
-  _globals['_TOKENSERVICE']._serialized_start=827
-  _globals['_TOKENSERVICE']._serialized_end=1135
+  _globals['_LISTMACHINETOKENSREQUEST']._serialized_end=679
+  _globals['_LISTMACHINETOKENSRESPONSE']._serialized_start=681
+  _globals['_LISTMACHINETOKENSRESPONSE']._serialized_end=774
+  _globals['_REVOKEMACHINETOKENREQUEST']._serialized_start=776
+  _globals['_REVOKEMACHINETOKENREQUEST']._serialized_end=818
+  _globals['_REVOKEMACHINETOKENRESPONSE']._serialized_start=820
+  _globals['_REVOKEMACHINETOKENRESPONSE']._serialized_end=888
+  _globals['_TOKENSERVICE']._serialized_start=891
+  _globals['_TOKENSERVICE']._serialized_end=1199
 # @@protoc_insertion_point(module_scope)

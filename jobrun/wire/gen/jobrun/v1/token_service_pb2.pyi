@@ -55,16 +55,22 @@ class CreateMachineTokenResponse(_message.Message):
     def __init__(self, token: _Optional[_Union[MachineToken, _Mapping]] = ..., secret: _Optional[str] = ...) -> None: ...
 
 class ListMachineTokensRequest(_message.Message):
-    __slots__ = ("all_users",)
+    __slots__ = ("all_users", "page_size", "page_token")
     ALL_USERS_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     all_users: bool
-    def __init__(self, all_users: _Optional[bool] = ...) -> None: ...
+    page_size: int
+    page_token: str
+    def __init__(self, all_users: _Optional[bool] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ListMachineTokensResponse(_message.Message):
-    __slots__ = ("tokens",)
+    __slots__ = ("tokens", "next_page_token")
     TOKENS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     tokens: _containers.RepeatedCompositeFieldContainer[MachineToken]
-    def __init__(self, tokens: _Optional[_Iterable[_Union[MachineToken, _Mapping]]] = ...) -> None: ...
+    next_page_token: str
+    def __init__(self, tokens: _Optional[_Iterable[_Union[MachineToken, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class RevokeMachineTokenRequest(_message.Message):
     __slots__ = ("token",)

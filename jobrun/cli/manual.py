@@ -1,0 +1,101 @@
+"""Manual pages from the commands' tables: jobrun(1), and one for each command with those below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from jobrun.cli import help as words
+from jobrun.cli import roff
+from jobrun.cli.command import Command
+from jobrun.cli.exit_codes import OF_JOBS, OF_OTHERS
+from jobrun.cli.registry import GROUPS, MODULES, load
+from jobrun.config.environment import VARIABLES
+
+AS_THE_JOB = frozenset({"run", "attach", "wait"})
+"""Those that leave as the job did."""
+
+
+def pages() -> dict[str, str]:
+    """All pages, by the names of their files."""
+    return {f"{title(name)}.1": page(name) for name in ("", *MODULES)}
+
+
+def title(name: str) -> str:
+    """The page's name; `name` of a command, or empty for the whole."""
+    return f"jobrun-{name}" if name else "jobrun"
+
+
+def page(name: str) -> str:
+    """The source of one page; `name` of a command, or empty for the whole."""
+    command = load(name) if name else None
+    return _whole() if command is None else _one(command)
+
+
+def _whole() -> str:
+    groups = [
+        roff.subsection(group)
+        + roff.rows((title(command.name) + "(1)", command.summary) for command in map(load, names) if command)
+        for group, names in GROUPS.items()
+    ]
+    parts = [
+        roff.head("jobrun"),
+        roff.section("Name"),
+        "jobrun \\- run programs as jobs that outlive the connection\n",
+        roff.section("Synopsis"),
+        f"{roff.bold('jobrun')} {roff.escape('COMMAND [OPTIONS] [--] [ARGV...]')}\n",
+        roff.section("Description"),
+        roff.paragraphs((*words.paragraphs(words.ABOUT), *words.paragraphs(words.PLACES), words.IDS)),
+        roff.section("Commands"),
+        *groups,
+        roff.section("Exit status"),
+        roff.subsection("run, attach and wait"),
+        roff.rows(OF_JOBS),
+        roff.subsection("All others"),
+        roff.rows(OF_OTHERS),
+        roff.section("Environment"),
+        roff.rows(VARIABLES.items()),
+        roff.section("Examples"),
+        roff.rows(words.FIRST_STEPS),
+    ]
+    return "".join(parts)
+
+
+def _one(command: Command) -> str:
+    codes = OF_JOBS if command.name in AS_THE_JOB else OF_OTHERS
+    parts = [
+        roff.head(title(command.name)),
+        roff.section("Name"),
+        roff.filled(f"{title(command.name)} - {command.summary}"),
+        roff.section("Synopsis"),
+        _synopsis((command, *command.below)),
+        roff.section("Description"),
+        roff.paragraphs((words.summary_sentence(command), *_description(command))),
+        *_options(command, roff.section),
+        *(_below(below) for below in command.below),
+        roff.section("Exit status"),
+        roff.rows(codes),
+        roff.section("Examples"),
+        roff.typed(one.example for one in (command.below or (command,))),
+        roff.section("See also"),
+        f"{roff.bold('jobrun')}(1)\n",
+    ]
+    return "".join(parts)
+
+
+def _synopsis(commands: Iterable[Command]) -> str:
+    return ".br\n".join(f"{roff.escape(words.usage(command))}\n" for command in commands)
+
+
+def _below(command: Command) -> str:
+    texts = (words.summary_sentence(command), *_description(command))
+    return roff.section(command.name) + roff.paragraphs(texts) + "".join(_options(command, roff.subsection))
+
+
+def _description(command: Command) -> Iterable[str]:
+    return words.paragraphs(command.description) if command.description else ()
+
+
+def _options(command: Command, heading: Callable[[str], str]) -> Iterable[str]:
+    if command.options:
+        yield heading("Options")
+        yield roff.rows((words.option_words(option), words.option_text(option)) for option in command.options)

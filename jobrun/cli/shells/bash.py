@@ -1,0 +1,198 @@
+"""The script for bash, 4.2 or newer, with the package bash-completion or without it.
+
+Words are compared, never evaluated: what a server says goes through no expansion, as `compgen -W` would have it."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from jobrun.cli.command import Command
+from jobrun.cli.shells.grammar import (
+    FILES,
+    FOLDERS,
+    all_commands,
+    below_names,
+    offers_of,
+    options_of,
+    takes_many,
+    value_kind,
+    word_kind,
+    word_offers,
+)
+
+HEAD = """\
+# bash completion of jobrun, as "jobrun completion bash" prints it.
+
+# What there is, by command: the options, those of them that take a value, the words that choose a command below, what
+# other words are, whether there may be many of them, and whether options may come behind them.
+_jobrun_facts() {
+    options=() valued=() below=() kind='' many='' mixed='' choices=()
+    case $1 in
+"""
+VALUES = """\
+        *) return 1 ;;
+    esac
+}
+
+# Offers what an option's value can be.
+_jobrun_value() {
+    case $1 in
+"""
+TAIL = r"""
+    esac
+}
+
+# Takes those of the words that begin with what is typed. bash replaces what stands behind its last break (= :) alone.
+_jobrun_offer() {
+    local word
+    for word; do
+        [[ $word == "$typed"* ]] && word=$lead$word && COMPREPLY+=("${word#"$broken"}")
+    done
+}
+
+_jobrun_jobs() {
+    local job
+    compopt -o nosort 2>/dev/null
+    while read -r job; do
+        [[ $job == *[!a-z0-9]* ]] || _jobrun_offer "$job"
+    done < <(timeout 2 "$program" list "${server[@]}" -a -q -n 50 --no-start 2>/dev/null </dev/null)
+    _jobrun_offer @last
+}
+
+# The job's program, its number among COMP_WORDS, completed as any command is.
+_jobrun_program() {
+    if declare -F _comp_command_offset >/dev/null; then
+        _comp_command_offset "$1"
+    elif declare -F _command_offset >/dev/null; then
+        _command_offset "$1"
+    elif (($1 < COMP_CWORD)) || [[ $typed == */* ]]; then
+        compopt -o default
+    else
+        mapfile -t COMPREPLY < <(compgen -c -- "$typed")
+    fi
+}
+
+# Whether the first word is among the others.
+_jobrun_among() {
+    local word
+    for word in "${@:2}"; do [[ $word == "$1" ]] && return; done
+    return 1
+}
+
+_jobrun() {
+    local program=${1/#\\~\\//$HOME/} line=$COMP_LINE words=() starts=() server=() at
+    COMPREPLY=()
+    for ((at = 0; at <= COMP_CWORD; at++)); do # bash breaks words at = : @ too: together again
+        if ((at)) && [[ $line != [[:space:]]* ]]; then
+            words[${#words[@]} - 1]+=${COMP_WORDS[at]}
+        else
+            line=${line#"${line%%[![:space:]]*}"}
+            words+=("${COMP_WORDS[at]}")
+            starts+=("$at")
+        fi
+        line=${line#"${COMP_WORDS[at]}"}
+    done
+    local last=$((${#words[@]} - 1)) piece=${COMP_WORDS[COMP_CWORD]} typed lead=''
+    typed=${words[last]}
+    [[ $piece == [=:@] ]] && piece=''
+    local broken=${typed%"$piece"}
+    broken=${broken%@} # which readline replaces as well
+
+    local command=${words[1]} options valued below kind many mixed choices
+    if ((last == 1)); then
+        _jobrun_facts ''
+        _jobrun_offer "${below[@]}"
+        return
+    fi
+    _jobrun_facts "$command" || return
+    at=2
+    if ((last > 2)) && _jobrun_among "${words[2]}" "${below[@]}"; then
+        command+=" ${words[2]}" at=3
+        _jobrun_facts "$command"
+    fi
+
+    local open=1 first='' count=0 word option=''
+    for (( ; at < last; at++)); do
+        word=${words[at]}
+        if [[ $open && $word == -- ]]; then
+            open=''
+        elif [[ $open && $word == -?* ]]; then
+            [[ $word == --server=* ]] && server=("$word")
+            [[ $word == --local ]] && server=("$word")
+            [[ $word == --*=* ]] && continue
+            [[ $word == --* ]] || word=-${word: -1}
+            if _jobrun_among "$word" "${valued[@]}"; then
+                ((++at == last)) && option=$word
+                [[ $word == --server ]] && server=(--server "${words[at]}")
+            fi
+        else
+            first=${first:-${starts[at]}}
+            ((++count))
+            [[ $mixed ]] || open=''
+            [[ $kind == program ]] && break
+        fi
+    done
+
+    if [[ $option ]]; then
+        _jobrun_value "$command $option"
+    elif [[ $open && $typed == --*=* ]]; then
+        lead=${typed%%=*}= typed=${typed#*=}
+        _jobrun_value "$command ${lead%=}"
+    elif [[ $open && $typed == -* ]]; then
+        _jobrun_offer "${options[@]}"
+    elif [[ $kind == program ]]; then
+        _jobrun_program "${first:-${starts[last]}}"
+    elif [[ $kind == commands ]]; then
+        if ((count)); then _jobrun_facts "${words[last - 1]}"; else _jobrun_facts ''; fi
+        _jobrun_offer "${below[@]}"
+    elif [[ $count == 0 || $many ]]; then
+        _jobrun_offer "${below[@]}" "${choices[@]}"
+        [[ $kind == jobs ]] && _jobrun_jobs
+    fi
+}
+
+complete -F _jobrun jobrun
+"""
+
+
+def script() -> str:
+    """All of it."""
+    commands = list(all_commands())
+    names = [command.name for command in commands if " " not in command.name]
+    facts = [f"        '') below=({_words(names)}) ;;\n", *(_facts(command) for command in commands)]
+    values = [line for command in commands for line in _values(command)]
+    return "".join([HEAD, *facts, VALUES, *values, TAIL.lstrip("\n")])
+
+
+def _facts(command: Command) -> str:
+    options = options_of(command)
+    facts = {
+        "options": f"({_words(name for option in options for name in option.names)})",
+        "valued": f"({_words(name for option in options if option.value for name in option.names)})",
+        "below": f"({_words(below_names(command))})",
+        "choices": f"({_words(word_offers(command))})",
+        "kind": word_kind(command),
+        "many": "1" if takes_many(command) else "",
+        "mixed": "1" if command.mixed else "",
+    }
+    set_ = " ".join(f"{name}={value}" for name, value in facts.items() if value not in ("", "()"))
+    return f"        {shlex.quote(command.name)}) {set_} ;;\n"
+
+
+def _values(command: Command) -> Iterable[str]:
+    for option in command.options:
+        action = _action(value_kind(option), _words(offers_of(option)))
+        if action:
+            pattern = "|".join(shlex.quote(f"{command.name} {name}") for name in option.names)
+            yield f"        {pattern}) {action} ;;\n"
+
+
+def _action(kind: str, offers: str) -> str:
+    """compopt: readline's own, which knows quotes and ~, where nothing else is offered."""
+    known = {FILES: "compopt -o default", FOLDERS: "compopt -o dirnames"}
+    return f"_jobrun_offer {offers}" if offers else known.get(kind, "")
+
+
+def _words(words: Iterable[str]) -> str:
+    return " ".join(shlex.quote(word) for word in words)

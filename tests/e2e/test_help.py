@@ -1,0 +1,48 @@
+"""`help` as a newcomer meets it: at a terminal, in a pipe, with a mistake."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+
+from tests.e2e.client import BUILT
+from tests.e2e.home import Home
+from tests.e2e.terminal import Terminal
+
+
+@pytest.mark.parametrize("words", [("user", "add"), ("server", "passwd"), ("run",), ("user",)])
+def test_help_of_a_command_is_its_help_option(home: Home, words: tuple[str, ...]) -> None:
+    """Whoever tries the one way would be told less than by the other."""
+    shown = home.jobrun("help", *words).passed().out
+    assert shown == home.jobrun(*words, "--help").passed().out
+    assert f"jobrun {' '.join(words)}" in shown
+
+
+@pytest.mark.parametrize("words", [("nothing",), ("user", "nothing"), ("run", "user"), ("--man", "nothing")])
+def test_help_of_nothing_is_a_line(home: Home, words: tuple[str, ...]) -> None:
+    """One line that says so, and 2."""
+    assert "no such command" in home.jobrun("help", *words).refused(2)
+
+
+@pytest.mark.parametrize("words", ["help", "--help", "help run", "help --man run", "completion bash"])
+def test_nobody_reads_on(home: Home, words: str) -> None:
+    """`jobrun help | head -1` would end in an error."""
+    done = home.shell(f"{{ jobrun {words}; echo code $? >&2; }} | :")
+    assert done.err in ("code 0\n", "code 141\n")
+
+
+def test_help_is_plain_text_as_wide_as_the_terminal(home: Home) -> None:
+    """Lines that the terminal breaks, or colours where nobody can read them."""
+    script = f"stty cols 60; {BUILT} help"
+    with contextlib.closing(Terminal(["sh", "-c", script], home.environment(), home.work)) as terminal:
+        code, shown = terminal.finish()
+    assert code == 0
+    assert "\x1b" not in shown
+    assert 50 < max(map(len, shown.splitlines())) <= 60
+
+
+def test_a_manual_page_comes_from_the_file_itself(home: Home) -> None:
+    """Who has the single file has its manual too."""
+    assert home.jobrun("help", "--man").passed().out.startswith(".TH JOBRUN 1")
+    assert home.jobrun("help", "--man", "user", "add").out == home.jobrun("help", "--man", "user").passed().out

@@ -1,0 +1,73 @@
+"""docs/reference and docs/man are what the program's tables make: they can not tell of another program."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from reference import json_output, refusals
+from reference.pages import REFERENCE, made, outdated
+from reference.protocol import protocol
+
+from jobrun.api.status import STATUS
+from jobrun.auth.access import ACCESS
+from jobrun.cli.shells.grammar import all_commands
+
+
+@pytest.fixture(scope="module")
+def pages() -> dict[str, str]:
+    """All, as the program makes them."""
+    return made()
+
+
+def test_the_pages_are_current() -> None:
+    """A user reads of an option that is gone, or never of one that is new. Mended by: python3 build.py docs"""
+    assert not outdated(), "run python3 build.py docs"
+
+
+def test_every_error_says_what_to_do() -> None:
+    """A reason without advice leaves its reader alone."""
+    assert {kind.reason for kind in STATUS} == refusals.DO.keys()
+
+
+def test_every_command_with_json_says_what_it_prints() -> None:
+    """A program would be written by trial."""
+    assert set(json_output.json_commands()) == json_output.PRINTS.keys() | json_output.OWN.keys()
+    assert {message for message, _ in json_output.PRINTS.values()} <= protocol().messages.keys()
+
+
+def test_every_command_option_and_call_is_told(pages: dict[str, str]) -> None:
+    """The reference is whole."""
+    commands, wire = pages["reference/commands.md"], pages["reference/wire.md"]
+    for command in all_commands():
+        assert f"### jobrun {command.name}\n" in commands
+        assert all(f"`{name}`" in commands for option in command.options for name in option.names)
+    for name in ACCESS:
+        assert name.rpartition("/")[2] in wire
+    for message in protocol().messages.values():
+        assert f"### {message.name}\n" in wire
+        assert all(f"`{field.name}`" in wire for field in message.fields)
+
+
+def test_every_message_and_field_has_a_comment() -> None:
+    """A field without a word is a riddle in two pages."""
+    assert not [
+        f"{message.name}.{field.name}"
+        for message in protocol().messages.values()
+        for field in message.fields
+        if not field.comment
+    ]
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_links_lead_somewhere(pages: dict[str, str], name: str) -> None:
+    """A link that goes nowhere."""
+    headings = {"#" + title.lower().replace(" ", "-") for title in re.findall(r"^#+ (.*)$", pages[name], re.M)}
+    assert set(re.findall(r"\]\((#[^)]*)\)", pages[name])) <= headings
+
+
+@pytest.mark.parametrize("name", REFERENCE)
+def test_tables_are_tables(pages: dict[str, str], name: str) -> None:
+    """A `|` in a cell would break its row in two."""
+    for table in re.findall(r"(?:^\|.*\n)+", pages[name], re.M):
+        assert len({len(re.findall(r"(?<!\\)\|", row)) for row in table.splitlines()}) == 1
