@@ -16,7 +16,8 @@ COPY --chown=nobody:nogroup . .
 RUN python3 build.py build --this-machine
 RUN python3 build.py test tests/unit
 
-# 2. That file from outside: over its API, and end to end, on a machine that has more to do than CPUs.
+# 2. That file from outside: over its API, and end to end, on a machine that has more to do than CPUs; where one test has
+# no meaning, as it compares times.
 FROM built AS tested
 USER root
 RUN apt-get update \
@@ -24,7 +25,7 @@ RUN apt-get update \
  && rm -rf /var/lib/apt/lists/*
 USER nobody
 RUN stress --quiet --cpu 2 --io 1 & load=$!; \
-    python3 build.py test tests/api tests/e2e; code=$?; \
+    python3 build.py test tests/api tests/e2e --deselect tests/e2e/test_file.py::test_warm_start_is_quick; code=$?; \
     kill $load; exit $code
 
 # 3. The base and the file, for one user without rights and a data folder of its own.
