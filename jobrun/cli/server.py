@@ -15,17 +15,14 @@ from jobrun.config.errors import NotBuilt, Refusal, UsageError
 from jobrun.config.numbers import parse_count, parse_duration
 from jobrun.config.paths import make_private_folder, private_build, private_place, server_data
 from jobrun.config.server_keys import keys_in_words
-from jobrun.config.server_settings import ServerSettings
+from jobrun.config.server_settings import LISTEN, SLOTS_PER_CPU, ServerSettings
 from jobrun.config.target import parse_loopback
 
 if TYPE_CHECKING:
     from jobrun.config.server_file import ServerFile
 
-LISTEN = "127.0.0.1:50443"
 IDLE_S = 90.0
 """After this long without job and client a private server ends (CONTRACT 1: a minute or more)."""
-SLOTS_PER_CPU = 4
-"""CONTRACT 3, queue."""
 LATER = ("backup", "reindex")
 BELOW = (*OWNERS_COMMANDS, SERVER_UNIT)
 """Words behind `server` that the contract has."""
@@ -159,8 +156,7 @@ COMMANDS = (
         "--insecure. The first start makes a certificate and the user admin, whose password lies in the\n"
         "data folder, and prints the line to log in by. SIGHUP: look at users and certificate again.\n"
         "Later: server " + ", ".join(LATER) + " (not in this version).\n\n"
-        "--config is an INI file, in which all may be left out; relative names of files begin at its folder:\n"
-        + keys_in_words(),
+        "The file of --config is INI, and each line of it may be left out: " + keys_in_words() + ".",
         options=(
             Option("--listen", f"where to listen ({LISTEN}); port 0 takes a free one", "HOST:PORT"),
             DATA,

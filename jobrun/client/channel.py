@@ -28,7 +28,9 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.enable_retries", 0),  # what is tried again is decided in calls.py alone
     ("grpc.service_config_disable_resolution", 1),  # no TXT records are asked how to call
 )
-OWN_AUTHORITY = ("grpc.default_authority", "jobrun.internal")  # else the socket's path, percent-encoded
+OWN_NAME = "jobrun.internal"
+"""Of a server whose identity is its certificate or its socket, and no name; in the certificates that they make."""
+OWN_AUTHORITY = ("grpc.default_authority", OWN_NAME)  # else the socket's path, percent-encoded
 
 
 def open_channel(address: str) -> grpc.Channel:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import binascii
 from typing import NamedTuple
 
+from jobrun.client.channel import OWN_NAME
 from jobrun.config.environment import Environment
 from jobrun.config.known_servers import KnownServer
 from jobrun.config.system_roots import read_system_roots
 
-OWN_NAME = "jobrun.internal"
-"""In the certificates that servers make for themselves: their identity is the certificate, not a name."""
 _SUBJECT_ALT_NAME = b"\x06\x03\x55\x1d\x11"
 """Its object identifier 2.5.29.17 in DER (RFC 5280, section 4.2.1.6)."""
 _DNS, _IP = 0x82, 0x87

@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from jobrun.config.listen import parse_listen
 from jobrun.config.numbers import UNIT_NS, parse_count, parse_duration
+from jobrun.config.server_settings import DAY_S, LISTEN, MINUTE_S, SLOTS_PER_CPU, ServerSettings
 
 LONGEST_ACCESS_NS = UNIT_NS["h"]
 """Of an access token: it is judged without a look at the disk for that long."""
-COLUMN = 36
-"""Where the text beside a key begins in help."""
 
 
 class Key(NamedTuple):
-    """One key: where it goes in ServerFile, what makes a value of its text and the file's folder; `value` and `help`
-    are for people."""
+    """One key: where it goes in ServerFile, what makes a value of its text and the file's folder; the others are for
+    people: how a value looks, what the key means, what holds without it."""
 
     field: str
     parse: Callable[[str, Path], Any]
     value: str
     help: str
+    usual: str
 
 
 def _listen(text: str, folder: Path) -> str:
@@ -55,18 +55,47 @@ def _access_lifetime(text: str, folder: Path) -> int:
 
 KEYS: Mapping[str, Mapping[str, Key]] = {
     "server": {
-        "listen": Key("listen", _listen, "HOST:PORT", "as --listen, which wins"),
-        "certificate": Key("certificate", _path, "FILE", "your own, PEM, with its chain; goes with key"),
-        "key": Key("key", _path, "FILE", "its private key, PEM"),
-        "slots": Key("slots", _slots, "N", "as --slots, which wins"),
+        "listen": Key(
+            "listen", _listen, "HOST:PORT", "where to listen; port 0 takes a free one; --listen wins over it", LISTEN
+        ),
+        "certificate": Key(
+            "certificate",
+            _path,
+            "FILE",
+            "a certificate of your own, PEM, the server's own first; a path that is relative begins at the file's "
+            "folder",
+            "one that the server makes",
+        ),
+        "key": Key("key", _path, "FILE", "its key; certificate and key go together", "one that the server makes"),
+        "slots": Key(
+            "slots",
+            _slots,
+            "N",
+            "how many jobs of one slot run at a time; --slots wins over it",
+            f"{SLOTS_PER_CPU} a CPU",
+        ),
     },
     "login": {
         "access_token_lifetime": Key(
-            "access_token_lifetime_ns", _access_lifetime, "DUR", "how long an access token holds: 10m; at most 1h"
+            "access_token_lifetime_ns",
+            _access_lifetime,
+            "DUR",
+            "how long an access token holds, 1s to 60m",
+            f"{ServerSettings.access_token_s // MINUTE_S}m",
         ),
-        "session_idle": Key("session_idle_ns", _lifetime, "DUR", "how long after its last refresh a session ends: 14d"),
+        "session_idle": Key(
+            "session_idle_ns",
+            _lifetime,
+            "DUR",
+            "after how long without a refresh a session ends",
+            f"{ServerSettings.session_idle_s // DAY_S}d",
+        ),
         "session_lifetime": Key(
-            "session_lifetime_ns", _lifetime, "DUR", "how long after its login it ends at the latest: 90d"
+            "session_lifetime_ns",
+            _lifetime,
+            "DUR",
+            "how long after its login a session ends at the latest",
+            f"{ServerSettings.session_lifetime_s // DAY_S}d",
         ),
     },
 }
@@ -74,12 +103,9 @@ KEYS: Mapping[str, Mapping[str, Key]] = {
 
 
 def keys_in_words() -> str:
-    """The table as help shows it."""
-    return "\n".join(_lines())
-
-
-def _lines() -> Iterator[str]:
-    for section, keys in KEYS.items():
-        yield f"  [{section}]"
-        for name, key in keys.items():
-            yield f"  {f'{name} = {key.value}':<{COLUMN - 2}}{key.help}"
+    """What may stand in the file, in a sentence."""
+    sections = (
+        f"[{section}] " + ", ".join(f"{name} = {key.value}" for name, key in keys.items())
+        for section, keys in KEYS.items()
+    )
+    return "; ".join(sections)

@@ -6,6 +6,10 @@ import dataclasses
 from pathlib import Path
 
 MINUTE_S, DAY_S = 60, 86_400
+LISTEN = "127.0.0.1:50443"
+"""Where a server listens that was not told."""
+SLOTS_PER_CPU = 4
+"""How many jobs of one slot run at a time, where nobody said it."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ slots = 16
 
 [login]
 session_idle = 7d"""
-KEY_HEAD = ("section", "key", "value", "meaning")
+KEY_HEAD = ("section", "key", "meaning", "default")
 FILE = """\
 `jobrun server --config FILE` reads an INI file in UTF-8. What it does not know it refuses. Durations and numbers are
 those of options.
@@ -44,9 +44,9 @@ is an error, not a missing one. Output is plain text everywhere, so NO_COLOR cha
 def configuration_page() -> str:
     """The page."""
     keys = [
-        (code(f"[{part}]"), code(name), code(key.value), key.help)
-        for part, keys in KEYS.items()
-        for name, key in keys.items()
+        (code(f"[{part}]"), code(f"{name} = {key.value}"), key.help, key.usual)
+        for part, named in KEYS.items()
+        for name, key in named.items()
     ]
     return page(
         "Configuration",
