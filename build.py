@@ -1,4 +1,4 @@
-"""Build, test and check jobrun: python3 build.py help says how. Needs no more than the stdlib.
+"""Build, test and check jobrun: python3 build.py help. Needs no more than the stdlib.
 
 No function here, so that every Python can read this file and an old one can say so.
 """

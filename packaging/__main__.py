@@ -229,6 +229,11 @@ def start_anyhow(file):
         raise
 
 
+def tell(words):
+    if sys.stderr:  # none, where the caller has closed it
+        sys.stderr.write("jobrun: %s\n" % words)
+
+
 def main():
     file = os.path.abspath(sys.argv[0])
     if os.environ.get(MARK) == "ask":
@@ -238,9 +243,11 @@ def main():
     except KeyboardInterrupt:
         sys.exit(130)
     except Problem as problem:
-        sys.stderr.write("jobrun: %s\n" % problem)
+        tell(problem)
+    except MemoryError:
+        tell("not enough memory for a first start, which takes 100 MB: look at ulimit -v")
     except Exception as error:  # noqa: BLE001 - lzma, zipfile and tarfile errors; naming them means importing them
-        sys.stderr.write("jobrun: '%s' is damaged (%s): copy it again\n" % (file, error))
+        tell("'%s' is damaged (%s): copy it again" % (file, error))
     sys.exit(125)
 
 

@@ -1,13 +1,13 @@
 # In the cache, started by: python -I -S boot.py FILE ARGUMENT...   Each start pays for every line and import here.
 # Must parse on 3.6: the Python on record may have become another one since.
+import os
+import sys
+import time
+
 import _signal  # the builtin one: `signal` imports enum
 
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # Ctrl-C ends a start quietly; whoever wants more sets it later
-
-import os  # by now Ctrl-C is no traceback of Python's
-import sys
-import time
 
 DAY_S = 86400
 file = os.path.abspath(sys.argv.pop(1))
@@ -31,8 +31,16 @@ def look():
                 break  # these come first
             if os.stat(os.fsencode(tree) + b"/" + path).st_size != int(size):
                 raise OSError("%s was changed" % os.fsdecode(path))
-    if status.st_mtime + DAY_S < time.time() and os.access(entry, os.W_OK):  # an image's is read-only
-        os.utime(entry)  # so that unpack.py sees what is in use
+    if status.st_mtime + DAY_S < time.time():
+        note_use()
+
+
+def note_use():
+    """So that unpack.py sees what is in use."""
+    try:
+        os.utime(entry)
+    except OSError:
+        return  # a read-only file system: nothing is cleared away there either
 
 
 try:

@@ -11,6 +11,6 @@ if n=$(wc -c <"$0" 2>/dev/null) && [ "$n" -ne @SIZE@ ]
 then echo "jobrun: '$0' is not complete: copy it again" >&2; exit 125
 fi
 for p in @PYTHON@ python3 python3.14 python3.13 python3.12 python3.11 python3.10 /usr/bin/python3 /usr/local/bin/python3
-do p=$(command -v "$p" 2>/dev/null) && [ -x "$p" ] && exec "$p" -I -S "$0" "$@"
+do p=$(command -v "$p" 2>/dev/null) && [ -x "$p" ] && "$p" -I -S -c '' 2>/dev/null && exec "$p" -I -S "$0" "$@"
 done
-echo "jobrun: found no python3 on PATH: install CPython 3.10 or newer" >&2; exit 125
+echo "jobrun: found no python3 on PATH that runs: install CPython 3.10 or newer" >&2; exit 125

@@ -13,6 +13,9 @@ OLD_BUILDS_KEPT = 4
 OLD_BUILDS_KEPT_S = 7 * 86400
 """Who goes back and forth between versions unpacks no more than once a week; boot.py notes each day of use."""
 
+LOCK_WAIT_S = 10
+"""Five times what a first start takes; where that is not enough, one more unpacks, and the first to end counts."""
+
 
 def check_folder(path: str, *, make: bool) -> None:
     """Make the folder if asked to; OSError unless it is ours alone and programs may run there."""
@@ -40,15 +43,9 @@ def is_ready(entry: str) -> bool:
 
 def prepare(root: str, build: str, file: str, python: str) -> None:
     """Make the entry complete for this Python, whose real path is `python`. OSError where that cannot be."""
-    import fcntl
-
     entry = os.path.join(root, build)
     with open(f"{root}/.lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            locked = True
-        except OSError:
-            locked = False  # no locks on this file system: renames alone keep it right, and nothing is cleared away
+        locked = _lock(lock.fileno())  # else renames alone keep it right, and nothing is cleared away
         if is_ready(entry):
             return  # another first start was faster
         if locked:
@@ -56,6 +53,25 @@ def prepare(root: str, build: str, file: str, python: str) -> None:
         _fill(root, entry, file, python)
         if locked:
             _clear(root, build)
+
+
+def _lock(descriptor: int) -> bool:
+    """Wait for our turn. False where the file system has no locks, or another first start was stopped in its middle."""
+    import fcntl
+    import signal
+
+    def give_up(*_: object) -> None:
+        raise TimeoutError
+
+    signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(LOCK_WAIT_S)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    except OSError:
+        return False
+    finally:
+        signal.alarm(0)
+    return True
 
 
 def _is_whole(tree: str) -> bool:
@@ -83,11 +99,11 @@ def _tree(entry: str) -> str:
 def _recorded_python(entry: str) -> str | None:
     """The Python that the header starts, if it is still there."""
     try:
-        with open(f"{entry}/python") as record:
-            path, end, _ = record.readline().partition("\n")
+        with open(f"{entry}/python", "rb") as record:
+            path, end, _ = record.readline().partition(b"\n")
+        return os.fsdecode(path) if end and os.access(path, os.X_OK) else None  # sh's `read` wants the whole line too
     except (OSError, ValueError):
         return None
-    return path if end and os.access(path, os.X_OK) else None  # sh's `read` wants the whole line too
 
 
 def _fill(root: str, entry: str, file: str, python: str) -> None:
@@ -112,11 +128,13 @@ def _unpack_aside(root: str, tree: str, file: str) -> None:
     try:
         _unpack(file, new, tree)
         _sync_all(new)  # or a power cut could leave empty files behind the rename
+        if _is_whole(tree):
+            return  # one that had no lock either was faster, and runs from there by now
         if os.path.lexists(tree):
             os.rename(tree, old)  # damaged
         os.rename(new, tree)
     except OSError:
-        if not _is_whole(tree):  # else one that had no lock either was faster
+        if not _is_whole(tree):  # else as above
             raise
     finally:
         shutil.rmtree(new, ignore_errors=True)

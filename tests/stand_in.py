@@ -21,7 +21,7 @@ DEADLINE_S = 30.0
 STAND_IN = b"""
 def main(argv):
     import json, sys
-    environ = open("/proc/self/environ", "rb").read().decode().split("\\0")[:-1]
+    environ = open("/proc/self/environ", "rb").read().decode("utf-8", "surrogateescape").split("\\0")[:-1]
     print(json.dumps({"argv": argv, "environ": environ, "python": sys.version_info[1], "module": __file__}))
     return 7
 """

@@ -50,9 +50,9 @@ can not take the places of all others."""
 HANDSHAKE_MS = 5_000
 """For TLS and HTTP/2 to be agreed upon."""
 IDLE_MS = 30_000
-"""Without a call a connection is closed: the client's next call opens another by itself, for a handshake of some ms.
-Longer than the pauses of a script that asks again and again; a stranger who says nothing behind his handshake holds one
-of the CONNECTIONS for no longer.
+"""Without a call a connection is closed after one to two times this, as gRPC counts: the client's next call opens
+another by itself, for a handshake of some ms. Longer than the pauses of a script that asks again and again; a stranger
+who says nothing behind his handshake holds one of the CONNECTIONS for no longer.
 
 There is no bound on a connection's age: behind it gRPC would cut what is under way, the follower of a long job with it.
 What a caller may do is asked at each call, and a stream ends with its token or session; a peer that is gone is found by

@@ -22,7 +22,7 @@ from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 if TYPE_CHECKING:
     from jobrun.client.calls import Calls
 
-Number = TypeVar("Number", wire.JobState, job_pb2.EndReason)
+Number = TypeVar("Number", "wire.JobState", "job_pb2.EndReason")  # quoted: no types at run time, which 3.10 refuses
 
 PAGE = 100
 """Jobs asked for at a time: the first are shown soon, and nobody keeps all of them in memory."""

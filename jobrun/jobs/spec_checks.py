@@ -1,4 +1,4 @@
-"""What a spec must be like before anything is done with it: CONTRACT's bounds, one check a function, one table."""
+"""What a spec must be like before anything is done with it: its bounds, one check a function, one table."""
 
 from __future__ import annotations
 

@@ -104,4 +104,5 @@ def _damaged(path: Path, what: str) -> StoreError:
 def is_full(path: Path) -> bool:
     """Whether its file system is, or as good as. SQLite calls it an I/O error where it can not grow its -shm file."""
     room = os.statvfs(path.parent)
-    return room.f_bavail * room.f_frsize < (1 << 20) or (room.f_files > 0 and room.f_favail == 0)
+    no_blocks = room.f_blocks > 0 and room.f_bavail * room.f_frsize < (1 << 20)  # 0: it tells no size
+    return no_blocks or (room.f_files > 0 and room.f_favail == 0)

@@ -11,7 +11,7 @@ from pathlib import Path
 from builder.environment import BUILD, run, say
 
 _ROOTS = BUILD / "portability"
-_PACKAGES = "python3,libstdc++6"
+_NEEDED = "libstdc++6"  # by grpc
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,18 @@ exec chroot "$root" "$@"
 """
 
 
-def debian(suite: str, architecture: str) -> Callable[[], Place]:
-    """A Debian with its python3, unpacked below build/ the first time: nothing of it is configured or started."""
+def debian(suite: str, architecture: str, python: str = "python3") -> Callable[[], Place]:
+    """A Debian with this package's program of the same name, unpacked below build/ the first time.
+
+    Nothing of it is configured or started."""
 
     def find() -> Place:
-        root = _ROOTS / f"{suite}-{architecture}"
+        root = _ROOTS / f"{suite}-{architecture}-{python}"
         emulated = _emulated(architecture)
         if not root.is_dir():
             _require("debootstrap", "dpkg-deb", "unshare")
-            _unpack(suite, architecture, root)
-        return Place("/usr/bin/python3", root, emulated)
+            _unpack(suite, architecture, f"{python},{_NEEDED}", root)
+        return Place(f"/usr/bin/{python}", root, emulated)
 
     return find
 
@@ -100,7 +102,7 @@ def _emulated(architecture: str) -> str:
 def _emulator(architecture: str) -> tuple[str, str]:
     """The emulator, and MAGIC:MASK of its programs."""
     machine = _MACHINES[architecture]
-    magic = b"\x7fELF" + bytes([machine.elf_class, 1]) + bytes(10) + bytes([2, 0, machine.elf_machine, 0])
+    magic = b"\x7fELF" + bytes([machine.elf_class, 1, 1]) + bytes(9) + bytes([2, 0, machine.elf_machine, 0])
     mask = b"\xff" * 7 + b"\0" + b"\xff" * 8 + b"\xfe\xff\xff\xff"
     coded = ":".join("".join(f"\\x{byte:02x}" for byte in text) for text in (magic, mask))
     return f"/usr/bin/qemu-{machine.name}-static", coded
@@ -112,13 +114,13 @@ def _require(*programs: str) -> None:
         raise Absent(f"needs {' and '.join(lacking)}")
 
 
-def _unpack(suite: str, architecture: str, root: Path) -> None:
+def _unpack(suite: str, architecture: str, wanted: str, root: Path) -> None:
     """All or nothing."""
     new = root.with_name(root.name + ".new")
     shutil.rmtree(new, ignore_errors=True)
     new.parent.mkdir(parents=True, exist_ok=True)
     say(f"fetching Debian {suite} for {architecture}")
-    options = ["--foreign", f"--arch={architecture}", "--variant=minbase", f"--include={_PACKAGES}"]
+    options = ["--foreign", f"--arch={architecture}", "--variant=minbase", f"--include={wanted}"]
     fetched = subprocess.run(
         ["debootstrap", *options, suite, str(new)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
     )

@@ -48,7 +48,7 @@ ALLOWED = {
     "admin's machine admin": MACHINE | ADMIN,
     "viewer's machine": MACHINE | READ,
 }
-"""As CONTRACT has it, by who has which token."""
+"""By who has which token."""
 
 
 @pytest.fixture(scope="module")

@@ -85,15 +85,17 @@ def anchors(page: Path) -> set[str]:
 
 
 def fits(shown: Sequence[str], wanted: Sequence[str]) -> bool:
-    """Whether lines are those of a page, where `…` stands for what differs, and alone on a line for any lines."""
+    """Whether lines are those of a page, where `…` stands for what differs, and alone on a line for any lines. Columns
+    are as wide as the names in them: two blanks are as good as more."""
     if not wanted:
         return not shown
     if wanted[0] == "…":
         return any(fits(shown[count:], wanted[1:]) for count in range(len(shown) + 1))
     if not shown:
         return False
-    pattern = ".*".join(map(re.escape, wanted[0].split("…")))
-    return re.fullmatch(pattern, shown[0]) is not None and fits(shown[1:], wanted[1:])
+    line, page = (re.sub("  +", "  ", text) for text in (shown[0], wanted[0]))
+    pattern = ".*".join(map(re.escape, page.split("…")))
+    return re.fullmatch(pattern, line) is not None and fits(shown[1:], wanted[1:])
 
 
 class Reader:

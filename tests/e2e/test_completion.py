@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import subprocess
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -87,10 +88,10 @@ def bash(home: Home, before: str = "") -> Iterator[Prompt]:
 
 
 @contextlib.contextmanager
-def zsh(home: Home) -> Iterator[Prompt]:
+def zsh(home: Home, before: str = "") -> Iterator[Prompt]:
     """With its own completions."""
     show = 'show() { print -rn -- "<<$BUFFER>>" }\nzle -N show\nbindkey "^G" show'
-    setup = f"autoload -U compinit\ncompinit -u -D\nsource ./jobrun.zsh\n{show}"
+    setup = f"{before}autoload -U compinit\ncompinit -u -D\nsource ./jobrun.zsh\n{show}"
     prompt = Prompt(home, ["zsh", "-f", "-i"], setup)
     with contextlib.closing(prompt):
         yield prompt
@@ -124,14 +125,9 @@ def test_zsh_completes(shells: Home) -> None:
             assert prompt.complete(typed).removesuffix("=").endswith(word)
 
 
-@pytest.mark.parametrize(("typed", "line"), TYPED)
-def test_fish_completes(shells: Home, typed: str, line: str) -> None:
+def test_fish_completes(shells: Home) -> None:
     """The same in fish, which offers words."""
-    assert fish(shells, typed) == [shlex.split(line)[-1]]
-
-
-def test_fish_completes_the_options_of_the_program(shells: Home) -> None:
-    """`jobrun run ls --colo` would offer options of jobrun, or none."""
+    assert [fish(shells, typed) for typed, _ in TYPED] == [[shlex.split(line)[-1]] for _, line in TYPED]
     for typed, word in OF_THE_PROGRAM:
         assert word in fish(shells, typed)
 
@@ -167,6 +163,27 @@ def test_words_of_a_line_are_never_run(shells: Home) -> None:
             other.complete(typed)
             fish(shells, typed)
     assert not list(shells.work.rglob("made"))
+
+
+def test_scripts_are_found_where_help_says(shells: Home) -> None:
+    """A script that was put into its place would not be loaded, and nobody would know why."""
+    home = shells.env["HOME"] = str(shells.work / "home")
+    places = {
+        "bash": f"{home}/.local/share/bash-completion/completions/jobrun",
+        "zsh": f"{home}/functions/_jobrun",
+        "fish": f"{home}/.config/fish/completions/jobrun.fish",
+    }
+    shells.env["XDG_CONFIG_HOME"] = f"{home}/.config"
+    for shell, place in places.items():
+        Path(place).parent.mkdir(parents=True)
+        (shells.work / f"jobrun.{shell}").rename(place)
+        (shells.work / f"jobrun.{shell}").touch()
+    typed, line = "jobrun comple", "jobrun completion "
+    with bash(shells, PACKAGE) as prompt, zsh(shells, "fpath=(~/functions $fpath)\n") as other:
+        assert [prompt.complete(typed), other.complete(typed)] == [line, line]
+    assert fish(shells, typed) == ["completion"]
+    help_ = " ".join(shells.jobrun("help", "completion").out.split())
+    assert all(place.replace(home, "~") in help_ for shell, place in places.items() if shell != "zsh")
 
 
 def test_an_unknown_shell_is_told(home: Home) -> None:

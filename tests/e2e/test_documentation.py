@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,15 +27,18 @@ ELSEWHERE_PROGRAMS = (
     "sudo systemctl ",
     "sudo journalctl ",
     "sudo tar ",
-    "sudo -Hu jobrun jobrun ",
+    "sudo -Hu jobrun /usr/local/bin/jobrun ",
     "docker compose ",
     "python3 build.py ",
     "jobrun server --insecure ",
     "grpcurl ",
+    "rm -r ~/.cache/jobrun ",
 )
 """All that may be in them."""
 OTHERS_OPTIONS = frozenset({"--"})
 """Those of programs that are not jobrun."""
+CALL = re.compile(r"(?<![\w/.-])(?:tools/|dist/|/usr/local/bin/)?jobrun (?![j/])([a-z][^|;&)`#$]*)")
+"""A command line, up to what a shell would end it at; not the `jobrun` of `sudo -Hu jobrun`."""
 HELP = Option("-h --help", "")
 
 
@@ -45,12 +47,9 @@ def name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
-def tracked_pages() -> list[Path]:
+def all_pages() -> list[Path]:
     """All Markdown of the project."""
-    listed = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "*.md"], cwd=ROOT, capture_output=True, check=True
-    )
-    return [ROOT / path for path in listed.stdout.decode().splitlines()]
+    return [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
 @pytest.fixture
@@ -94,7 +93,7 @@ def broken(page: Path) -> Iterator[str]:
 
 def test_every_link_leads_somewhere() -> None:
     """A reader would be sent to a page or heading that is not there."""
-    found = {name(page): links for page in tracked_pages() if (links := list(broken(page)))}
+    found = {name(page): links for page in all_pages() if (links := list(broken(page)))}
     assert found == {}
 
 
@@ -110,8 +109,7 @@ def called(text: str) -> Iterator[list[str]]:
     """The command lines of jobrun in a text, each up to what a shell would end it at."""
     for line in text.replace("\\\n", " ").splitlines():
         if not line.startswith("docker compose exec jobrun "):
-            for found in re.findall(r"(?<![\w/.-])(?:tools/|dist/)?jobrun (?!jobrun )([a-z][^|;&)`#$]*)", line):
-                yield found.split()
+            yield from map(str.split, CALL.findall(line))
 
 
 def code(page: Path) -> str:

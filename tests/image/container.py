@@ -27,24 +27,11 @@ def engine(*words: str, code: int | None = 0) -> str:
 
 
 class Container:
-    """Started, and healthy. On the host's network, at a port of its own."""
+    """One that was started. On the host's network, at a port of its own."""
 
-    def __init__(self, *options: str, volume: str, port: int | None = None) -> None:
-        """`options` are those of `run`; `volume` is a volume's name or a folder."""
-        self.name = f"jobrun-test-{uuid.uuid4().hex[:12]}"
-        self.port = port or _free_port()
-        mounted = f"--volume={volume}:/var/lib/jobrun"
-        network = ("--network=host", mounted)
-        engine("run", "-d", "--name", self.name, *network, *options, IMAGE, "server", "--listen", self.address)
-        try:
-            self._wait_healthy()
-        except AssertionError as error:
-            raise AssertionError(f"{error}: {self.log()}") from error
-
-    @property
-    def address(self) -> str:
-        """`HOST:PORT`."""
-        return f"127.0.0.1:{self.port}"
+    def __init__(self, name: str, port: int) -> None:
+        self.name, self.port = name, port
+        self.address = f"127.0.0.1:{port}"
 
     def exec(self, *words: str) -> str:
         """What a command in it prints."""
@@ -66,23 +53,39 @@ class Container:
     def stop(self) -> int:
         """TERM, and KILL after Docker's ten seconds: its code, 137 for the KILL."""
         engine("stop", "--time=10", self.name)
-        return int(engine("inspect", "--format", "{{.State.ExitCode}}", self.name))
+        return int(self.inspect("{{.State.ExitCode}}"))
 
     def close(self) -> None:
         """Gone, whatever it does; its volume stays."""
         engine("rm", "--force", self.name)
 
-    def _wait_healthy(self) -> None:
+    def inspect(self, what: str) -> str:
+        """A part of what the engine knows of it, by a template."""
+        return engine("inspect", "--format", what, self.name)
+
+    def wait_healthy(self) -> None:
         """By the image's own HEALTHCHECK: podman's timer for it would need systemd, so it is asked for."""
         deadline = Deadline(60, "the container to be healthy")
         while self._ask_health() != "healthy":
             deadline.left()
-            assert engine("inspect", "--format", "{{.State.Running}}", self.name) == "true", "it ended"
+            assert self.inspect("{{.State.Running}}") == "true", f"it ended: {self.log()}"
 
     def _ask_health(self) -> str:
         if os.environ["JOBRUN_ENGINE"] == "podman":
             engine("healthcheck", "run", self.name, code=None)
-        return engine("inspect", "--format", "{{.State.Health.Status}}", self.name)
+        return self.inspect("{{.State.Health.Status}}")
+
+
+@contextlib.contextmanager
+def started(*options: str, volume: str, port: int | None = None) -> Iterator[Container]:
+    """A healthy one, taken down at the end. `options` are those of `run`; `volume` is a volume's name or a folder."""
+    container = Container(f"jobrun-test-{uuid.uuid4().hex[:12]}", port or free_port())
+    where = ("--network=host", f"--volume={volume}:/var/lib/jobrun")
+    listen = ("server", "--listen", container.address)
+    engine("run", "-d", "--name", container.name, *where, *options, IMAGE, *listen)
+    with contextlib.closing(container):
+        container.wait_healthy()
+        yield container
 
 
 @contextlib.contextmanager
@@ -104,7 +107,8 @@ def config() -> dict[str, Any]:
     return found
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """One that nobody listens at now."""
     with socket.socket() as asked:
         asked.bind(("127.0.0.1", 0))
         return int(asked.getsockname()[1])

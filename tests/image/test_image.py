@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.home import Home
-from tests.image.container import HARDENED, Container, config, volume
+from tests.image.container import HARDENED, Container, config, started, volume
 
 ZOMBIES = "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l"
 
@@ -18,7 +17,7 @@ ZOMBIES = "grep -l '^State:.Z' /proc/[0-9]*/status 2>/dev/null | wc -l"
 @pytest.fixture(scope="module")
 def hardened() -> Iterator[Container]:
     """One with nothing that it does not need, shared by tests that leave it as it was."""
-    with volume() as data, contextlib.closing(Container(*HARDENED, volume=data)) as container:
+    with volume() as data, started(*HARDENED, volume=data) as container:
         yield container
 
 
@@ -65,7 +64,7 @@ def test_what_it_says_of_itself() -> None:
 def test_another_container_goes_on_with_the_volume(home: Home) -> None:
     """An update of the image would cost the accounts and all that was run; a `docker stop` the ends of running jobs."""
     with volume() as data:
-        with contextlib.closing(Container(*HARDENED, volume=data)) as first:
+        with started(*HARDENED, volume=data) as first:
             first.log_in(home)
             done = home.start("sh", "-c", "echo kept; exit 3")
             assert home.wait(done) == 3
@@ -75,7 +74,7 @@ def test_another_container_goes_on_with_the_volume(home: Home) -> None:
             running = home.jobrun("list", "-q").passed().out.strip()
             assert first.stop() == 0
             port = first.port
-        with contextlib.closing(Container(*HARDENED, volume=data, port=port)):
+        with started(*HARDENED, volume=data, port=port):
             assert home.jobrun("logs", done).passed().out == "kept\n"
             assert home.status(running)["finished"]["stopped_by"] == "its server"
             assert "tidied up" in home.jobrun("logs", running).passed().out
@@ -87,6 +86,6 @@ def test_as_any_other_user(home: Home, tmp_path: Path) -> None:
     data.mkdir(mode=0o700)
     os.chown(data, 12345, 12345)
     options = ("--user=12345:12345", "--read-only", "--tmpfs=/tmp:exec,mode=1777", "--cap-drop=ALL")
-    with contextlib.closing(Container(*options, volume=str(data))) as container:
+    with started(*options, volume=str(data)) as container:
         container.log_in(home)
         assert home.jobrun("run", "--", "id", "-u").passed().out == "12345\n"

@@ -1,9 +1,13 @@
 """What a user does first with the file, by real commands; the same on each target. Started by the target's own Python,
-which may be too old for jobrun: `python3 smoke.py FILE FOLDER`. Prints what came of it as one JSON object.
+which may be too old for jobrun: `python3 smoke.py FILE FOLDER jobs|client`, the latter where no job can run.
+
+Prints what came of it as one JSON object.
 """
 
 from __future__ import annotations
 
+import contextlib
+import glob
 import json
 import os
 import platform
@@ -12,10 +16,17 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 DEADLINE_S = 600.0  # ends what hangs; an emulated machine is 20 times as slow
 ROUNDS = 15
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.path.append(sys.argv[1])
+import jobrun
+for module in pkgutil.walk_packages(jobrun.__path__, "jobrun."):
+    importlib.import_module(module.name)
+"""
 
 
 class Box:
@@ -47,6 +58,12 @@ class Box:
             check=False,
         )
 
+    def told(self, *words: str, stdin: bytes = b"") -> bytes:
+        """What the file prints; AssertionError unless it leaves with 0."""
+        done = self.run(*words, stdin=stdin)
+        assert done.returncode == 0, (words, done.returncode, done.stdout, done.stderr)
+        return done.stdout
+
     def expect(self, code: int, out: bytes, *words: str, stdin: bytes = b"") -> None:
         """AssertionError unless the file does this."""
         done = self.run(*words, stdin=stdin)
@@ -55,7 +72,15 @@ class Box:
 
 def says_its_version(box: Box) -> None:
     """And what is inside."""
-    assert b"cryptography" in box.run("version", "--licenses").stdout
+    assert b"cryptography" in box.told("version", "--licenses")
+
+
+def imports_every_module(box: Box) -> None:
+    """A command that is seldom used would fail on one Python alone."""
+    (tree,) = glob.glob(box.env["HOME"] + "/.cache/jobrun/*/cp3*")
+    words = [box.python, "-I", "-S", "-c", IMPORT_ALL, tree]
+    done = subprocess.run(words, env=box.env, capture_output=True, timeout=DEADLINE_S, check=False)
+    assert (done.returncode, done.stderr) == (0, b""), done.stderr.splitlines()[-1:]
 
 
 def runs_a_command(box: Box) -> None:
@@ -79,14 +104,27 @@ def holds_limits(box: Box) -> None:
 
 def lists_jobs(box: Box) -> None:
     """As JSON, the newest first."""
-    started = box.run("start", "--name", "last", "--", "true").stdout.decode().strip()
+    started = box.told("start", "--name", "last", "--", "true").decode().strip()
     box.expect(0, b"", "wait", started)
-    jobs = [json.loads(line) for line in box.run("list", "-a", "--json").stdout.splitlines()]
+    jobs = [json.loads(line) for line in box.told("list", "-a", "--json").splitlines()]
     assert (jobs[0]["id"], jobs[0]["finished"]["exit_code"]) == (started, 0), jobs[:1]
 
 
 def logs_in_to_a_server(box: Box) -> None:
     """TLS, password, token: all that is compiled has a part in it."""
+    with logged_in(box):
+        assert b"admin" in box.told("whoami")
+
+
+def runs_a_command_there(box: Box) -> None:
+    """As on this machine."""
+    with logged_in(box):
+        box.expect(5, b"there\n", "run", "--", "/bin/sh", "-c", "echo there; exit 5")
+
+
+@contextlib.contextmanager
+def logged_in(box: Box) -> Iterator[None]:
+    """A server of its own, and the login there is the current one."""
     data = os.path.join(box.folder, "data")
     words = [box.file, "server", "--listen", "127.0.0.1:0", "--data", data]
     with open(box.folder + "/server.log", "wb") as log:
@@ -97,18 +135,18 @@ def logs_in_to_a_server(box: Box) -> None:
         with open(data + "/admin-password", "rb") as password:
             typed = password.read()
         login = ["login", "--user", "admin", "--fingerprint", fingerprint, "--password-stdin", address]
-        done = box.run(*login, stdin=typed)
-        assert done.returncode == 0, done.stderr
-        box.expect(5, b"there\n", "run", "--", "/bin/sh", "-c", "echo there; exit 5")
-        assert b"admin" in box.run("whoami").stdout
-        assert box.run("logout").returncode == 0
+        box.told(*login, stdin=typed)
+        yield
+        box.told("logout")
     finally:
         server.send_signal(signal.SIGTERM)
         server.communicate(timeout=DEADLINE_S)
     assert server.returncode == 0, server.returncode
 
 
-CHECKS = (says_its_version, runs_a_command, gives_it_stdin, holds_limits, lists_jobs, logs_in_to_a_server)
+CLIENT_CHECKS = (says_its_version, imports_every_module, logs_in_to_a_server)
+# Before the others: after a login no command goes to this machine by itself.
+JOB_CHECKS = (runs_a_command, gives_it_stdin, holds_limits, lists_jobs, runs_a_command_there)
 
 
 def milliseconds(box: Box, words: Sequence[str]) -> float:
@@ -138,10 +176,10 @@ def unpacked(box: Box) -> dict[str, object]:
     return {"entry_mb": round(sum(os.lstat(path).st_size for path in paths) / 1e6, 1), "by_this_python": by_me}
 
 
-def failures(box: Box) -> dict[str, str]:
+def failures(box: Box, *, jobs: bool) -> dict[str, str]:
     """What did not do as it should, by the name of the check."""
     failed = {}
-    for check in CHECKS:
+    for check in (*JOB_CHECKS, *CLIENT_CHECKS) if jobs else CLIENT_CHECKS:
         try:
             check(box)
         except Exception as error:  # noqa: BLE001 - told, and the other checks are still worth making
@@ -149,7 +187,7 @@ def failures(box: Box) -> dict[str, str]:
     return failed
 
 
-def report(box: Box) -> dict[str, object]:
+def report(box: Box, *, jobs: bool) -> dict[str, object]:
     """All of it."""
     facts: dict[str, object] = {
         "python": platform.python_version(),
@@ -161,8 +199,8 @@ def report(box: Box) -> dict[str, object]:
     facts["first_start_s"] = round(time.perf_counter() - begun, 2)
     if first.returncode:
         return {**facts, "refused": first.stderr.decode(), "code": first.returncode}
-    return {**facts, **unpacked(box), **warm_starts(box), "failed": failures(box)}
+    return {**facts, **unpacked(box), **warm_starts(box), "failed": failures(box, jobs=jobs)}
 
 
 if __name__ == "__main__":
-    print(json.dumps(report(Box(*sys.argv[1:]))))
+    print(json.dumps(report(Box(*sys.argv[1:3]), jobs=sys.argv[3] == "jobs")))

@@ -30,11 +30,17 @@ pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A tmpfs of 24 MiB."""
+def size() -> str:
+    """Of the file system."""
+    return "24m"
+
+
+@pytest.fixture
+def disk(tmp_path: Path, size: str) -> Iterator[Path]:
+    """A tmpfs."""
     place = tmp_path / "disk"
     place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", place], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", place], check=True)
     try:
         yield place
     finally:
@@ -126,6 +132,17 @@ def test_nobody_gets_more_on_a_full_disk(disk: Path) -> None:
             assert await reason(more) == "STORAGE_FULL"
         assert await reason(go_on(auth, session, "r0", "r1")) == "ok", "who is in stays in"
         (disk / "filler").unlink()
+        assert await reason(log_in(auth, "ann")) == "ok"
+
+    with_auth(disk, use)
+
+
+@pytest.mark.parametrize("size", ["0"])
+def test_a_file_system_that_tells_no_size_is_not_full(disk: Path) -> None:
+    """Nobody but admins could ever log in there."""
+
+    async def use(auth: Auth) -> None:
+        await auth.users.create(await admin(auth), name="ann", role="user", password=PASSWORD)
         assert await reason(log_in(auth, "ann")) == "ok"
 
     with_auth(disk, use)

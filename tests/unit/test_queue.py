@@ -52,6 +52,17 @@ def test_nothing_passes_the_one_whose_turn_it_is() -> None:
     assert names(queue) == ["small"]
 
 
+def test_a_closed_queue_keeps_who_waits() -> None:
+    """A server that takes its jobs along would begin others in its last moment, only to stop them."""
+    queue = Queue(1)
+    queue.admit(Waiting("a", "ann", 1))
+    queue.admit(Waiting("b", "ann", 1))
+    queue.close()
+    queue.give_back("a")
+    assert names(queue) == []
+    assert not queue.admit(Waiting("c", "bob", 1))
+
+
 def test_a_job_that_could_not_be_started_keeps_its_turn() -> None:
     """A full disk would send it to the end of the queue."""
     queue = Queue(1)

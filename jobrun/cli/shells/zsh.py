@@ -29,8 +29,9 @@ HEAD = """\
 # Newest first, each with its row of the list.
 _jobrun_jobs() {
   local line id rest
-  local -a jobs
-  for line in ${${(f)"$(command timeout 2 $program list $server -a -n 50 --no-start 2>/dev/null </dev/null)"}[2,-1]}; do
+  local -a lines jobs
+  lines=("${(@f)$(command timeout 2 $program list $server -a -n 50 --no-start 2>/dev/null </dev/null)}")
+  for line in "${lines[@]:1}"; do
     id=${line%% *} rest=${line#* }
     [[ $id == *[^a-z0-9]* ]] || jobs+=("$id:${rest## #}")
   done
