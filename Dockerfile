@@ -36,7 +36,7 @@ LABEL org.opencontainers.image.title="jobrun" \
       org.opencontainers.image.version="${VERSION}"
 RUN useradd --uid 10001 --user-group --create-home --shell /usr/sbin/nologin jobrun \
  && install -d -o jobrun -g jobrun -m 0700 /var/lib/jobrun
-COPY --from=tested --chown=root:root --chmod=0755 /src/dist/jobrun /usr/local/bin/jobrun
+COPY --from=tested /src/dist/jobrun /usr/local/bin/jobrun
 # By number, so that an orchestrator sees that it is not root.
 USER 10001:10001
 # Unpacks the file, once and here: a container with a read-only root starts from it.

@@ -16,6 +16,8 @@ from builder.environment import ROOT, VENV_PYTHON, BuildError, install_tools, ru
 from builder.freshness import fresh_dist
 
 UNTESTED = "localhost/jobrun:untested"
+LATEST = "localhost/jobrun:latest"
+"""What compose.yaml starts."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Engine:
 
 
 def build(output: Path | None, *, stand_in: bool) -> None:
-    """Have the image jobrun:VERSION, also as a file that `docker load` takes, where its tests passed. BuildError."""
+    """Have the image as jobrun:VERSION and latest if its tests passed; `output`: a file for `docker load`. BuildError."""
     engine = _stand_in_engine() if stand_in else _engine()
     version = source_version()
     name = f"localhost/jobrun:{version}"
@@ -51,7 +53,8 @@ def build(output: Path | None, *, stand_in: bool) -> None:
     say(f"the image is built: {time.monotonic() - begin:.0f} s")
     try:
         _test(engine)
-        engine.do("tag", UNTESTED, name, why="naming the image")
+        for tested in (name, LATEST):
+            engine.do("tag", UNTESTED, tested, why="naming the image")
     finally:
         engine.do("rmi", UNTESTED, why="forgetting the untested name")
     say(f"{name}: {int(engine.ask('image', 'inspect', '--format', '{{.Size}}', name)) / 1e6:.0f} MB")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import uuid
@@ -16,6 +17,8 @@ from tests.e2e.home import Home
 from tests.image.container import IMAGE, Container, free_port
 
 EXAMPLE = Path(__file__).parents[2] / "compose.yaml"
+OLDEST = (1, 1)
+"""Of podman-compose: an older one gives a container that is on the host's network one more."""
 OVERRIDE = """\
 services:
   jobrun:
@@ -30,9 +33,18 @@ def compose() -> list[str]:
     """The words of the reader that belongs to the engine."""
     if os.environ["JOBRUN_ENGINE"] == "docker":
         return ["docker", "compose"]
-    if not shutil.which("podman-compose"):
+    if _podman_compose() < OLDEST:
         pytest.skip("needs podman-compose 1.1 or newer: pipx install podman-compose")
     return ["podman-compose"]
+
+
+def _podman_compose() -> tuple[int, ...]:
+    """Its version; () where there is none."""
+    if not shutil.which("podman-compose"):
+        return ()
+    said = subprocess.run(["podman-compose", "--version"], capture_output=True, text=True, check=True).stdout
+    found = re.search(r"podman-compose\w* version\s+(\d+)\.(\d+)", said)
+    return tuple(int(number) for number in found.groups()) if found else ()
 
 
 @pytest.fixture
