@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from jobrun.config.address import Address
 
 KEEPALIVE_MS = 30_000
-"""A server lets clients ping this often (CONTRACT 4); a dead peer is noticed after this and KEEPALIVE_TIMEOUT_MS."""
+"""A server lets clients ping this often; a dead peer is noticed after this and KEEPALIVE_TIMEOUT_MS."""
 KEEPALIVE_TIMEOUT_MS = 20_000
 RECEIVE_MOST = 16 << 20
 """Bytes of one answer: a server's own bound is 4 MiB, so this only holds off one that is broken."""
