@@ -4,16 +4,15 @@
 # For a release pin the base by its digest too: --build-arg BASE=docker.io/library/python:3.13-slim@sha256:...
 ARG BASE=docker.io/library/python:3.13-slim
 
-# 1. The file, and the tests of its parts. As nobody special: tests that need more say so and are left out.
+# 1. The file, and the tests of its parts. As nobody, who has no home: tests that need more say so and are left out.
 FROM ${BASE} AS built
 RUN apt-get update \
  && apt-get install -y --no-install-recommends openssl procps \
  && rm -rf /var/lib/apt/lists/* \
- && useradd --create-home builder \
- && install -d -o builder -g builder /src
-USER builder
+ && install -d -o nobody -g nogroup /src
+USER nobody
 WORKDIR /src
-COPY --chown=builder:builder . .
+COPY --chown=nobody:nogroup . .
 RUN python3 build.py build --this-machine
 RUN python3 build.py test tests/unit
 
@@ -23,7 +22,7 @@ USER root
 RUN apt-get update \
  && apt-get install -y --no-install-recommends gcc jq libc6-dev strace stress \
  && rm -rf /var/lib/apt/lists/*
-USER builder
+USER nobody
 RUN stress --quiet --cpu 2 --io 1 & load=$!; \
     python3 build.py test tests/api tests/e2e; code=$?; \
     kill $load; exit $code
@@ -36,7 +35,7 @@ LABEL org.opencontainers.image.title="jobrun" \
       org.opencontainers.image.version="${VERSION}"
 RUN useradd --uid 10001 --user-group --create-home --shell /usr/sbin/nologin jobrun \
  && install -d -o jobrun -g jobrun -m 0700 /var/lib/jobrun
-COPY --from=tested /src/dist/jobrun /usr/local/bin/jobrun
+COPY --from=tested --chown=root:root /src/dist/jobrun /usr/local/bin/jobrun
 # By number, so that an orchestrator sees that it is not root.
 USER 10001:10001
 # Unpacks the file, once and here: a container with a read-only root starts from it.

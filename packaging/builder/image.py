@@ -43,7 +43,7 @@ class Engine:
 
 
 def build(output: Path | None, *, stand_in: bool) -> None:
-    """Have the image as jobrun:VERSION and latest if its tests passed; `output`: a file for `docker load`. BuildError."""
+    """Have the image as jobrun:VERSION and latest if its tests pass; `output`: a file for `docker load`. BuildError."""
     engine = _stand_in_engine() if stand_in else _engine()
     version = source_version()
     name = f"localhost/jobrun:{version}"
