@@ -1,4 +1,6 @@
-"""Build, test and check jobrun: python3 build.py run|test|check|proto|build|bench|lock. Needs no more than the stdlib.
+"""Build, test and check jobrun: python3 build.py run|test|check|proto|build|portability|bench|lock.
+
+Needs no more than the stdlib.
 
 No function here, so that every Python can read this file and an old one can say so.
 """
