@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from jobrun.model.server_name import SERVER_NAME
+
 if TYPE_CHECKING:
     from jobrun.client.trust import Trust
     from jobrun.config.address import Address
@@ -28,9 +30,7 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.enable_retries", 0),  # what is tried again is decided in calls.py alone
     ("grpc.service_config_disable_resolution", 1),  # no TXT records are asked how to call
 )
-OWN_NAME = "jobrun.internal"
-"""Of a server whose identity is its certificate or its socket, and no name; in the certificates that they make."""
-OWN_AUTHORITY = ("grpc.default_authority", OWN_NAME)  # else the socket's path, percent-encoded
+OWN_AUTHORITY = ("grpc.default_authority", SERVER_NAME)  # else the socket's path, percent-encoded
 
 
 def open_channel(address: str) -> grpc.Channel:
