@@ -1,13 +1,13 @@
 # In the cache, started by: python -I -S boot.py FILE ARGUMENT...   Each start pays for every line and import here.
 # Must parse on 3.6: the Python on record may have become another one since.
-import os
-import sys
-import time
-
 import _signal  # the builtin one: `signal` imports enum
 
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)  # Ctrl-C ends a start quietly; whoever wants more sets it later
+
+import os  # behind that: it takes a while, in which Ctrl-C would be a traceback
+import sys
+import time
 
 DAY_S = 86400
 file = os.path.abspath(sys.argv.pop(1))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from jobrun.files.private_files import read_private, write_private
 from jobrun.model.errors import StoreError
+from jobrun.model.server_name import SERVER_NAME
 
 if TYPE_CHECKING:
     from cryptography import x509
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 MOST = 1 << 16
 """Bytes of a file with a key, or a chain of certificates: ours has less than a thousand."""
-NAME = "jobrun.internal"
-"""The only name in a certificate of ours. A client looks at the fingerprint; TLS libraries want a name as well."""
 BACKDATED = datetime.timedelta(days=2)
 """For clients whose clock is behind: BoringSSL holds a pinned certificate to its dates too."""
 LIFETIME = datetime.timedelta(days=3650)
@@ -117,7 +116,7 @@ def _self_sign(key: PrivateKeyTypes) -> x509.Certificate:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - BACKDATED)
         .not_valid_after(now + LIFETIME)
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(NAME)]), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(SERVER_NAME)]), critical=False)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_signature_only(), critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)

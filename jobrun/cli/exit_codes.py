@@ -1,4 +1,4 @@
-"""The exit code of run, attach and wait for a job that has finished (CONTRACT: exit codes), as one function."""
+"""The exit code of run, attach and wait for a job that has finished (docs/reference/exit-codes.md), as one function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM at `run`: the first stops the job, a second one leaves (CONTRACT: signals at the client)."""
+"""SIGINT and SIGTERM at `run`: the first stops the job, a second one leaves."""
 
 from __future__ import annotations
 

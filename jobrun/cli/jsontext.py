@@ -11,7 +11,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
 WIDE = frozenset({FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64})
-"""What protobuf's mapping writes as text; all of ours stay below 2^53 (CONTRACT 2)."""
+"""What protobuf's mapping writes as text; all of ours stay below 2^53."""
 AS_TEXT = "google.protobuf."
 """Timestamp and Duration: the mapping makes one text of them."""
 

@@ -97,8 +97,8 @@ def _confirm(terminal: Terminal, address: str, fingerprint: str) -> None:
     from jobrun.client.tls_routes import RIGHT_ONE
 
     otherwise = (
-        f"{address} is not known here, its certificate is {fingerprint}: nobody is there to compare it: "
-        f"give {FINGERPRINT} with what the server printed at its start, or {RIGHT_ONE}"
+        f"{address} is not known here, its certificate is {fingerprint}, and there is no terminal to ask at: "
+        f"give {FINGERPRINT}: {RIGHT_ONE}"
     )
     terminal.tell(f"{address} is not known here. Its certificate is", otherwise)
     terminal.tell(fingerprint, otherwise)
@@ -147,8 +147,8 @@ def _tell_server(parsed: Parsed, target: Target, environment: Environment) -> No
     every = parsed.flag("--all")
     try:
         Accounts(open_connection(target, environment)).revoke(all_sessions=every)
-    except CertificateRefused as refusal:
-        say(f"logged out here alone; the session goes on at the server until it is old: {refusal}")
+    except CertificateRefused:
+        say("logged out here alone; the session goes on at the server until it is old: its certificate has changed")
     except LoginNeeded as refusal:
         say(f"there was no session to end{', and so none of the others was' if every else ''} ({refusal})")
     except Refusal as refusal:

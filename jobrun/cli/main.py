@@ -71,6 +71,8 @@ def _dispatch(words: list[str]) -> int:
     if not words:
         raise UsageError('no command: see "jobrun help"')
     name = "help" if words[0] in ASKS_FOR_HELP else words[0]
+    if name.startswith("-"):
+        raise UsageError(f"{name}: options come behind the command: jobrun COMMAND {name}")
     if name in LATER:
         raise NotBuilt(name)
     _prepare_imports(name)

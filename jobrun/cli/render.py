@@ -9,13 +9,13 @@ import time
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from jobrun.limits import BYTES, LIMITS, NANOSECONDS, Limit
+from jobrun.limits import LIMITS, NANOSECONDS, Limit
+from jobrun.model.amounts import SIZE_UNITS, amount
 from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 
 NONE = "-"
 """What a table shows where there is nothing."""
-UNITS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 
 def state_word(job: wire.Job) -> str:
@@ -82,28 +82,9 @@ def span_text(nanoseconds: int) -> str:
     return f"{whole // 86_400}d{whole % 86_400 // 3600:02d}h"
 
 
-def exact_duration(nanoseconds: int) -> str:
-    """A duration as an option takes it, exactly."""
-    if nanoseconds % 10**9:
-        return f"{nanoseconds / 1e6:g}ms"
-    seconds = nanoseconds // 10**9
-    for length, unit in UNITS:
-        if seconds and seconds % length == 0:
-            return f"{seconds // length}{unit}"
-    return f"{seconds}s"
-
-
-def exact_size(size: int) -> str:
-    """A size as an option takes it, exactly."""
-    for shift, unit in ((40, "T"), (30, "G"), (20, "M"), (10, "K")):
-        if size and size % (1 << shift) == 0:
-            return f"{size >> shift}{unit}"
-    return str(size)
-
-
 def rough_size(size: int) -> str:
     """A size for people: `3.2M`."""
-    for shift, unit in ((40, "T"), (30, "G"), (20, "M"), (10, "K")):
+    for shift, unit in SIZE_UNITS:
         if size >= 1 << shift:
             return f"{size / (1 << shift):.1f}{unit}"
     return f"{size}"
@@ -114,9 +95,7 @@ def limit_text(limits: wire.Limits, limit: Limit) -> str:
     if not limits.HasField(limit.field):
         return NONE
     value = getattr(limits, limit.field)
-    if limit.unit == NANOSECONDS:
-        return exact_duration(duration_ns(value))
-    return exact_size(value) if limit.unit == BYTES else str(value)
+    return amount(duration_ns(value) if limit.unit == NANOSECONDS else value, limit.unit)
 
 
 def set_limits(job: wire.Job) -> list[Limit]:

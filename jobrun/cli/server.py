@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jobrun.config.server_file import ServerFile
 
 IDLE_S = 90.0
-"""After this long without job and client a private server ends (CONTRACT 1: a minute or more)."""
+"""After this long without job and client a private server ends: a minute or more."""
 LATER = ("backup", "reindex")
 BELOW = (*OWNERS_COMMANDS, SERVER_UNIT)
 """Words behind `server` that the contract has."""

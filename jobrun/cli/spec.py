@@ -16,11 +16,11 @@ from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import StartRequest
 
 TOTAL_MOST = 1 << 20
-"""Bytes of argv, env and secret_env together (CONTRACT 4)."""
+"""Bytes of argv, env and secret_env together."""
 STRING_MOST = 131_071
 """Bytes of one of them: MAX_ARG_STRLEN of execve(2), less its NUL."""
 STDIN_MOST = 1 << 20
-"""Bytes that -i may read (CONTRACT 2)."""
+"""Bytes that -i may read."""
 WITHHELD = (b"JOBRUN_TOKEN", b"JOBRUN_PASSWORD")
 """Never passed to a job: the first by its name, the second and all names that begin with it."""
 

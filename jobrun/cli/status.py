@@ -12,7 +12,6 @@ from jobrun.cli.render import (
     NONE,
     command_text,
     duration_ns,
-    exact_duration,
     limit_text,
     rough_size,
     runtime_text,
@@ -25,6 +24,7 @@ from jobrun.cli.session import JSON, SERVER_OPTIONS, open_calls, target_of
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.words import one_id
 from jobrun.config.environment import Environment
+from jobrun.model.amounts import exact_duration
 from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 
@@ -35,6 +35,9 @@ ISOLATION = {
     wire.ISOLATION_MEDIUM: "medium: a uid of its own, Landlock, seccomp",
     wire.ISOLATION_STRONG: "strong: namespaces, Landlock, seccomp",
 }
+
+TOLD_BY_ERRORS = frozenset({"memory_bytes", "address_space_bytes", "open_files"})
+"""Limits that a process meets as ENOMEM or EMFILE: setrlimit(2)."""
 
 
 def status(parsed: Parsed, environment: Environment) -> int:
@@ -119,7 +122,7 @@ def why(job: wire.Job) -> str:
     if job.HasField("queued"):
         return f"It waits: {job.queued.detail or 'for free slots'} ({job.queued.ahead} of the same user ahead of it)."
     if job.HasField("finished"):
-        return _why_finished(job.finished)
+        return _why_finished(job.finished) + _perhaps(job)
     if job.running.HasField("stopping_since"):
         return f"It is being stopped since {time_text(job.running.stopping_since)}; after the grace comes KILL."
     return "It runs." if job.HasField("running") else "It was taken from the queue; its program does not run yet."
@@ -137,6 +140,17 @@ def _why_finished(end: wire.Finished) -> str:
     if end.survivors:
         text += f" {end.survivors} of its processes could not be killed."
     return text
+
+
+def _perhaps(job: wire.Job) -> str:
+    """The kernel tells a program of these limits by an error, and nobody sees what it makes of that."""
+    end = job.finished
+    failed = end.reason == wire.END_REASON_SIGNALED or (end.reason == wire.END_REASON_EXITED and end.exit_code != 0)
+    limits = [limit for limit in set_limits(job) if limit.field in TOLD_BY_ERRORS]
+    if not failed or not limits:
+        return ""
+    met = ", ".join(f"{limit.flag} {limit_text(job.effective_limits, limit)}" for limit in limits)
+    return f" Whether its program met {met} as an error is for its output to say."
 
 
 COMMANDS = (

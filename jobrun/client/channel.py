@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import grpc
 
+from jobrun.model.server_name import SERVER_NAME
+
 if TYPE_CHECKING:
     from jobrun.client.trust import Trust
     from jobrun.config.address import Address
 
 KEEPALIVE_MS = 30_000
-"""A server lets clients ping this often (CONTRACT 4); a dead peer is noticed after this and KEEPALIVE_TIMEOUT_MS."""
+"""A server lets clients ping this often; a dead peer is noticed after this and KEEPALIVE_TIMEOUT_MS."""
 KEEPALIVE_TIMEOUT_MS = 20_000
 RECEIVE_MOST = 16 << 20
 """Bytes of one answer: a server's own bound is 4 MiB, so this only holds off one that is broken."""
@@ -28,9 +30,7 @@ OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.enable_retries", 0),  # what is tried again is decided in calls.py alone
     ("grpc.service_config_disable_resolution", 1),  # no TXT records are asked how to call
 )
-OWN_NAME = "jobrun.internal"
-"""Of a server whose identity is its certificate or its socket, and no name; in the certificates that they make."""
-OWN_AUTHORITY = ("grpc.default_authority", OWN_NAME)  # else the socket's path, percent-encoded
+OWN_AUTHORITY = ("grpc.default_authority", SERVER_NAME)  # else the socket's path, percent-encoded
 
 
 def open_channel(address: str) -> grpc.Channel:

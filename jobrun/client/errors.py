@@ -1,4 +1,4 @@
-"""From a gRPC status to one line and an exit code (CONTRACT 4)."""
+"""From a gRPC status to one line and an exit code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RETRIED = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEE
 and a call that the transport dropped. What must not be done twice looks at is_lost first."""
 
 DETAILS, DOMAIN = "grpc-status-details-bin", "jobrun"
-"""Where a server of ours puts google.rpc.Status, and the domain of its ErrorInfo (CONTRACT 4)."""
+"""Where a server of ours puts google.rpc.Status, and the domain of its ErrorInfo."""
 NO_TOKEN = frozenset({"TOKEN_EXPIRED", "TOKEN_INVALID", "TOKEN_MISSING", "SESSION_ENDED"})
 """Reasons of UNAUTHENTICATED after which another access token may help."""
 

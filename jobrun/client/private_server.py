@@ -1,4 +1,4 @@
-"""The private server: found, started where it is not there, replaced where it is of an older release (CONTRACT 1)."""
+"""The private server: found, started where it is not there, replaced where it is of an older release."""
 
 from __future__ import annotations
 

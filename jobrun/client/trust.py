@@ -5,10 +5,10 @@ from __future__ import annotations
 import binascii
 from typing import NamedTuple
 
-from jobrun.client.channel import OWN_NAME
 from jobrun.config.environment import Environment
 from jobrun.config.known_servers import KnownServer
 from jobrun.config.system_roots import read_system_roots
+from jobrun.model.server_name import SERVER_NAME
 
 _SUBJECT_ALT_NAME = b"\x06\x03\x55\x1d\x11"
 """Its object identifier 2.5.29.17 in DER (RFC 5280, section 4.2.1.6)."""
@@ -53,4 +53,4 @@ def name_in(certificate: bytes) -> str:
     value = names[2 : 2 + size]
     if kind == _DNS:
         return value.decode("ascii", "replace").replace("*", "any")
-    return ".".join(str(byte) for byte in value) if kind == _IP and size == 4 else OWN_NAME
+    return ".".join(str(byte) for byte in value) if kind == _IP and size == 4 else SERVER_NAME

@@ -1,4 +1,4 @@
-"""What jobrun itself refuses at the client, as types that know their exit code (CONTRACT: exit codes)."""
+"""What jobrun itself refuses at the client, as types that know their exit code (docs/reference/exit-codes.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a command goes (CONTRACT 2): first match wins, nothing is ever tried as a fallback for another."""
+"""Where a command goes: first match wins, nothing is ever tried as a fallback for another."""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from jobrun.limits import LIMITS
+from jobrun.model.amounts import amount
 from jobrun.model.errors import InvalidRequest
 from jobrun.model.job import DEFAULT_LOG_BYTES
 
@@ -32,5 +33,5 @@ def limits_that_hold(asked: Mapping[str, int], ceilings: Mapping[str, int], cpus
 
 def _check(field: str, value: int, ceiling: int | None, unit: str) -> None:
     if ceiling is not None and value > ceiling:
-        text = f"{value} is above the ceiling of {ceiling} ({unit}): ask for less"
+        text = f"{amount(value, unit)} is above the ceiling of {amount(ceiling, unit)}: ask for less"
         raise InvalidRequest(f"spec.limits.{field}", text)

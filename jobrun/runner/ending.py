@@ -19,7 +19,7 @@ SIGKILL, SIGXCPU, SIGXFSZ = 9, 24, 25
 
 
 class Verdict:
-    """A reason, and one sentence for people with the evidence."""
+    """A reason, and one sentence for people with the evidence; empty where reason and code are all of it."""
 
     __slots__ = ("detail", "reason")
 
@@ -41,7 +41,7 @@ def of_first_process(status: int, order: Order, cpu_ns: int) -> Verdict:
         return Verdict(FILE_SIZE_LIMIT, f"SIGXFSZ ended it as it wrote a file beyond its limit of {limit} bytes")
     if signal:
         return Verdict(SIGNALED, f"signal {signal} ended it, which jobrun did not send")
-    return Verdict(EXITED, f"it left with code {os.WEXITSTATUS(status)}")
+    return Verdict(EXITED, "")  # its code says all that is known
 
 
 def seconds(nanoseconds: int) -> str:

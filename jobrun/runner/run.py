@@ -206,7 +206,7 @@ class Run:
         verdict = self._verdict or ending.Verdict(ending.LOST, "its first process can not be killed")
         if self._log.refusal:
             lost = f"{self._log.lost} bytes of its output could not be kept: {os.strerror(self._log.refusal)}"
-            verdict = ending.Verdict(verdict.reason, f"{verdict.detail}; {lost}")
+            verdict = ending.Verdict(verdict.reason, "; ".join(filter(None, (verdict.detail, lost))))
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         record = exit_record(verdict, self._claim.slot, self._log.offset)
         record.update(_outcome(self._status))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sqlite3
 import ssl
@@ -215,16 +216,18 @@ def test_who_tries_what_is_not_his_is_on_record(office: LoginServer) -> None:
 def test_a_start_whose_caller_left_is_on_record_with_its_job(office: LoginServer) -> None:
     """A job would run, and nobody could say by the record who started it."""
     user = office.hire("hasty", "user")
+    deadline, before = time.monotonic() + WITHIN_S, set(os.listdir(office.data / "jobs"))
     slow_disk = sqlite3.connect(office.data / "jobs.db", isolation_level=None)
     slow_disk.execute("BEGIN IMMEDIATE")
     spec = job_pb2.JobSpec(argv=["/bin/true"])
     start = user.jobs.Start.future(StartRequest(spec=spec), timeout=WITHIN_S)
-    user.list()  # came behind it, and is answered
+    while set(os.listdir(office.data / "jobs")) <= before:  # its file is made before it is put on record
+        assert time.monotonic() < deadline, "it was never begun"
+        user.list()
     start.cancel()
     user.list()
     slow_disk.execute("ROLLBACK")
     slow_disk.close()
-    deadline = time.monotonic() + WITHIN_S
     while not (started := [one for one in on_record(office, "hasty") if one.action == "job.start"]):
         assert time.monotonic() < deadline, "it is not on record"
     assert [(one.target, one.outcome) for one in started] == [(job_id, "ok") for job_id in user.list()]

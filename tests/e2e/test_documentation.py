@@ -27,6 +27,7 @@ ELSEWHERE_PROGRAMS = (
     "sudo systemctl ",
     "sudo journalctl ",
     "sudo tar ",
+    "sudo cat ",
     "sudo -Hu jobrun /usr/local/bin/jobrun ",
     "docker compose ",
     "python3 build.py ",

@@ -25,6 +25,11 @@ def test_help_of_nothing_is_a_line(home: Home, words: tuple[str, ...]) -> None:
     assert "no such command" in home.jobrun("help", *words).refused(2)
 
 
+def test_an_option_before_the_command_is_told_where_it_goes(home: Home) -> None:
+    """`jobrun --local list`: options of many programs come first."""
+    assert "come behind the command" in home.jobrun("--local", "list").refused(2)
+
+
 @pytest.mark.parametrize("words", ["help", "--help", "help run", "help --man run", "completion bash"])
 def test_nobody_reads_on(home: Home, words: str) -> None:
     """`jobrun help | head -1` would end in an error."""

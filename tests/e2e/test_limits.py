@@ -71,6 +71,15 @@ def test_memory_of_one_process_is_refused_by_the_kernel(warm: Home) -> None:
     done = warm.jobrun("run", "--memory", "128M", sys.executable, "-c", program)
     assert done.passed().out == "handled\n"
     assert reason(warm) == "EXITED"
+    assert "--memory 128M as an error" not in warm.jobrun("status", "@last").passed().out
+
+
+@pytest.mark.parametrize("end", ["raise SystemExit(1)", "os.abort()"])
+def test_a_program_that_the_kernel_refused_memory_is_told_of(warm: Home, end: str) -> None:
+    """`exited 1` and nothing else, where a limit was the reason: its owner would look for a bug."""
+    program = f"import os\ntry:\n    b = bytearray(400 << 20)\nexcept MemoryError:\n    {end}"
+    assert warm.jobrun("run", "--memory", "128M", sys.executable, "-c", program).code in (1, 134)
+    assert "met --memory 128M as an error" in warm.jobrun("status", "@last").passed().out
 
 
 def test_cpu_time_of_the_tree(warm: Home) -> None:

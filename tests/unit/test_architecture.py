@@ -276,3 +276,10 @@ def test_the_map_names_what_is_there() -> None:
     assert named
     missing = {name for name in named if not any((ROOT / base / name).exists() for base in ("", "jobrun"))}
     assert not missing
+
+
+def test_a_start_looks_to_its_signals_first() -> None:
+    """Ctrl-C at the start of a command would show Python's traceback; a tool that sorts imports would bring it back."""
+    statements = ast.parse((ROOT / "packaging/boot.py").read_text()).body
+    at = next(index for index, found in enumerate(statements) if isinstance(found, ast.If))
+    assert [ast.unparse(before) for before in statements[:at]] == ["import _signal"]
