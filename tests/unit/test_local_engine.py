@@ -343,3 +343,23 @@ def test_a_stop_by_a_long_name_is_a_stop(tmp_path: Path) -> None:
         assert (seen.end.reason, seen.end.stopped_by[:16]) == (EndReason.STOPPED, "ж" * 16)
 
     converse(tmp_path, body)
+
+
+LONGEST_NS = 366 * 86_400 * 10**9
+"""The highest duration that is no mistake: more milliseconds than poll(2) takes."""
+
+
+@pytest.mark.parametrize("limits", [{}, {"timeout": LONGEST_NS}, {"cpu_time": LONGEST_NS}], ids=str)
+def test_the_longest_durations_are_waited_for(tmp_path: Path, limits: dict[str, int]) -> None:
+    """A job with a time limit of a month would be killed by its own supervisor's end, and be LOST."""
+
+    async def body(one: Machine) -> None:
+        one.start("a", "sh", "-c", "trap '' TERM; echo; sleep 300 & wait", limits=limits, grace_ns=LONGEST_NS)
+        await one.output("a", lines=1)
+        one.engine.stop("a", StopOrder(signal=15, grace_ns=LONGEST_NS, by="me"))
+        one.engine.stop("a", StopOrder(signal=9, grace_ns=LONGEST_NS, by="me"))
+        seen = await one.ended("a")
+        assert seen.end is not None
+        assert (seen.end.reason, seen.end.signal) == (EndReason.STOPPED, 9)
+
+    converse(tmp_path, body)
