@@ -18,7 +18,7 @@ from jobrun.jobfile import file, layout, lock
 from jobrun.jobs import job_records
 from jobrun.jobs.orders import Observation, Order, StopOrder, Verdict
 from jobrun.jobs.spawner_process import SpawnerProcess
-from jobrun.logs.watch import IN_CLOSE_WRITE, IN_Q_OVERFLOW, Inotify
+from jobrun.logs.watch import IN_ATTRIB, IN_CLOSE_WRITE, IN_Q_OVERFLOW, Inotify
 from jobrun.model.errors import JobDamaged, TooManyStops
 from jobrun.model.job import Secrets
 from jobrun.model.lifecycle import State
@@ -68,7 +68,7 @@ class LocalEngine:
         changed, with "" where that may be any; `on_loss()` when dispatches may have been lost with a spawner."""
         self._loop, self._on_change, self._on_start, self._on_loss = loop, on_change, on_start, on_loss
         self._ends = Inotify()
-        self._ends.add(str(self._folder.jobs), IN_CLOSE_WRITE)
+        self._ends.add(str(self._folder.jobs), IN_CLOSE_WRITE | IN_ATTRIB)  # of a supervisor that goes on killing
         loop.add_reader(self._ends.fd, self._take_ends)
         self._listen_to_spawner()
 
