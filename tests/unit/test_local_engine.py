@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import os
 import resource
 import select
 import signal
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -256,3 +259,26 @@ def test_a_stop_by_a_long_name_is_a_stop(tmp_path: Path) -> None:
         assert (seen.end.reason, seen.end.stopped_by[:16]) == (EndReason.STOPPED, "ж" * 16)
 
     converse(tmp_path, body)
+
+
+@contextlib.contextmanager
+def rights_of_an_ordinary_user() -> Iterator[None]:
+    """Root may open everything."""
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+def test_a_job_can_not_lock_its_server_out() -> None:
+    """A job that takes the rights to its own file away could not be seen or stopped any more, and run on."""
+    with rights_of_an_ordinary_user(), tempfile.TemporaryDirectory() as data:
+        one = Machine(Path(data))
+        one.folder.jobs.mkdir()
+        one.create("a", "true")
+        one.engine.log_path("a").chmod(0)
+        one.engine.stop("a", StopOrder(signal=15, grace_ns=10**9, by="me"))
+        assert one.engine.observe("a").stopping_since_ns
