@@ -60,8 +60,8 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
         signal = request.signal if request.HasField("signal") else None
         grace = duration_ns(request.grace, "grace") if request.HasField("grace") else None
         caller = current_caller()
-        with noted(self._audit, caller, "job.stop", request.job_id):
-            job = await self._jobs.stop(caller, request.job_id, signal, grace, request.request_id)
+        with noted(self._audit, caller, "job.stop", request.job_id) as deed:
+            job, deed.changes = await self._jobs.stop(caller, request.job_id, signal, grace, request.request_id)
         return wire.StopResponse(job=convert.job_to_wire(job))
 
     async def GetStatus(self, request: wire.GetStatusRequest, context: Context) -> wire.GetStatusResponse:

@@ -168,17 +168,20 @@ class JobService:
         live = self._visible(caller, job_id)
         return live if isinstance(live, Job) else self._views.of(live, usage=True)
 
-    async def stop(self, caller: Caller, job_id: str, signal: int | None, grace_ns: int | None, request_id: str) -> Job:
-        """Answers with its end. Goes on when the call is cut; a second one joins, and the same one asks for nothing."""
+    async def stop(
+        self, caller: Caller, job_id: str, signal: int | None, grace_ns: int | None, request_id: str
+    ) -> tuple[Job, bool]:
+        """Its end, and whether there was anything to stop. Goes on when the call is cut; a second one joins, and the same
+        one asks for nothing."""
         spec_checks.check_stop(signal, grace_ns)
         request = request_hash.stop_request(caller.user, request_id)
         live = self._visible(caller, job_id)
         _check_touches(caller, live.job if isinstance(live, LiveJob) else live)
         if isinstance(live, Job):
-            return live
+            return live, False
         self._jobs.stop(live, signal, grace_ns, caller.user, request)
         await live.ended.wait()
-        return live.job
+        return live.job, True
 
     async def watch(self, caller: Caller, job_id: str) -> AsyncGenerator[Job, None]:
         """At once, then at every change of its state, of ahead, of stopping_since; the last one is FINISHED."""
