@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import signal
 
-PASSED_ON = {
+PASSED_ON: dict[int, int] = {
     signal.SIGTERM: signal.SIGTERM,
     signal.SIGINT: signal.SIGINT,
     signal.SIGQUIT: signal.SIGTERM,  # some engines and images stop by it; the server would die of it, and its jobs too
