@@ -6,8 +6,9 @@ ARG BASE=docker.io/library/python:3.13-slim
 
 # 1. The file, and the tests of its parts. As nobody, who has no home: tests that need more say so and are left out.
 FROM ${BASE} AS built
+COPY packaging/test-packages.txt /tmp/
 RUN apt-get update \
- && apt-get install -y --no-install-recommends openssl procps \
+ && apt-get install -y --no-install-recommends stress $(sed '/^#/d; s/^[^ ]* //' /tmp/test-packages.txt) \
  && rm -rf /var/lib/apt/lists/* \
  && install -d -o nobody -g nogroup /src
 USER nobody
@@ -19,11 +20,6 @@ RUN python3 build.py test tests/unit
 # 2. That file from outside: over its API, and end to end, on a machine that has more to do than CPUs; where one test has
 # no meaning, as it compares times.
 FROM built AS tested
-USER root
-RUN apt-get update \
- && apt-get install -y --no-install-recommends gcc jq libc6-dev strace stress \
- && rm -rf /var/lib/apt/lists/*
-USER nobody
 RUN stress --quiet --cpu 2 --io 1 & load=$!; \
     python3 build.py test tests/api tests/e2e --deselect tests/e2e/test_file.py::test_warm_start_is_quick; code=$?; \
     kill $load; exit $code

@@ -43,8 +43,6 @@ OOMPolicy=continue
 TasksMax=infinity
 # Jobs get the first number; the server takes the second.
 LimitNOFILE=1024:524288
-# Control groups that jobs make are theirs.
-Delegate=yes
 # Jobs get no rights that this user has not: neither sudo nor rootless containers. Remove it where they must.
 NoNewPrivileges=yes
 

@@ -171,8 +171,8 @@ class JobService:
     async def stop(
         self, caller: Caller, job_id: str, signal: int | None, grace_ns: int | None, request_id: str
     ) -> tuple[Job, bool]:
-        """Its end, and whether there was anything to stop. Goes on when the call is cut; a second one joins, and the same
-        one asks for nothing."""
+        """Its end, and whether there was anything to stop. Goes on when the call is cut; a second one joins, and the
+        same one asks for nothing."""
         spec_checks.check_stop(signal, grace_ns)
         request = request_hash.stop_request(caller.user, request_id)
         live = self._visible(caller, job_id)
