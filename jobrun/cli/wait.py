@@ -56,10 +56,9 @@ def _wait_for(calls: Calls, word: str, until: float | None) -> Job | None:
     from jobrun.client.errors import LostConnection, NoServer
 
     job = find_job(calls, word)
-    if job.HasField("finished"):
-        return job
     try:
-        return calls.status(job.id) if calls.wait(job.id, until=until) else None
+        is_over = job.HasField("finished") or calls.wait(job.id, until=until)
+        return calls.status(job.id) if is_over else None
     except (LostConnection, NoServer, LoginNeeded) as error:
         raise Refusal(f"{error}: job {job.id} goes on: jobrun attach {job.id}") from error
 

@@ -45,6 +45,7 @@ class Run:
         self._stops_seen = 0
         self._started = 0
         self._timeout_at = self._kill_at = NEVER
+        self._term_sent = False
         self._killing_since = 0
         self._kill_pause = KILL_AGAIN_NS
         self._recorded = False
@@ -150,9 +151,10 @@ class Run:
             self._verdict = ending.of_first_process(status, self._order, cpu_ns)
 
     def _end_rest(self) -> None:
-        """What the first process left behind gets the same as a stop would give it."""
-        if self._kill_at == NEVER:
-            self._end_tree(_signal.SIGTERM, self._order.grace_ns)
+        """What the first process left behind gets the same as a stop would give it. Where a grace runs already, by
+        another signal, it gets TERM within that: a shell's background processes ignore INT."""
+        if not self._term_sent and not self._killing_since:
+            self._end_tree(_signal.SIGTERM, self._order.grace_ns if self._kill_at == NEVER else NEVER)
 
     # the end
 
@@ -167,6 +169,7 @@ class Run:
 
     def _end_tree(self, signal: int, grace_ns: int) -> None:
         """The signal once to every process, CONT, the grace, KILL. Never longer than a grace that runs already."""
+        self._term_sent = self._term_sent or signal == _signal.SIGTERM
         if signal and grace_ns:
             tree.signal_all(signal)
             tree.signal_all(_signal.SIGCONT)

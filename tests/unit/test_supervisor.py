@@ -33,6 +33,21 @@ def test_the_longest_durations_are_waited_for(tmp_path: Path, limits: dict[str, 
     converse(tmp_path, body)
 
 
+def test_what_ignores_the_signal_of_a_stop_gets_term_once_the_first_process_has_ended(tmp_path: Path) -> None:
+    """What a shell has in the background ignores INT: each Ctrl-C would take the whole grace."""
+
+    async def body(one: Machine) -> None:
+        script = "trap 'exit 3' INT; sh -c 'trap \"exit 4\" TERM; echo; while :; do sleep 0.05; done' & wait"
+        one.start("a", "sh", "-c", script)
+        await one.output("a", lines=1)
+        one.engine.stop("a", StopOrder(signal=2, grace_ns=LONGEST_NS, by="me"))
+        seen = await one.ended("a")
+        assert seen.end is not None
+        assert (seen.end.reason, seen.end.exit_code) == (EndReason.STOPPED, 3)
+
+    converse(tmp_path, body)
+
+
 def seize(pid: int) -> None:
     """Trace it, as ptrace(2) has it: nobody else can wait for its end before this thread has."""
     libc = ctypes.CDLL(None, use_errno=True)
