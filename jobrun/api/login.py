@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 RELOAD_AGAIN_S = 60.0
 """Between two attempts to read users that could not be read: a line in the log each."""
 UNREAD_S = 300.0
-"""For so long may users be as they were: time to put a backup back. Whom somebody has shut out on disk is in meanwhile."""
+"""So long may users be as they were: time to put a backup back. Who was shut out on disk is in meanwhile."""
 
 log = logging.getLogger(__name__)
 
