@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,12 @@ from jobrun.api.login import Login
 from jobrun.api.tls import ReloadingCertificate
 from jobrun.auth import certificate
 from jobrun.auth.auth import Auth
+from jobrun.model.caller import Role
 from jobrun.model.errors import StoreError
 from tests.unit.auth_ground import with_auth
 
 WITHIN_S = 60.0
+WORDS = "until these can be read"
 
 
 @pytest.fixture
@@ -28,22 +31,28 @@ def users(tmp_path: Path) -> Iterator[sqlite3.Connection]:
     db.close()
 
 
-def reloading(auth: Auth, folder: Path) -> asyncio.Task[None]:
-    """What a server does at a SIGHUP, which has come."""
+def reloading(auth: Auth, folder: Path) -> tuple[asyncio.Event, asyncio.Task[None]]:
+    """SIGHUP, which has come, and what a server does at each."""
     files = certificate.own_files(folder / "tls.pem")
     certificate.make(files.certificate)
     hangup = asyncio.Event()
     hangup.set()
     served = Login(auth, ReloadingCertificate(files, lambda _: None))
-    return asyncio.get_running_loop().create_task(served.reload_for_ever(hangup))
+    return hangup, asyncio.get_running_loop().create_task(served.reload_for_ever(hangup))
 
 
-async def until_said(caplog: pytest.LogCaptureFixture, times: int) -> None:
-    async def said() -> None:
-        while caplog.text.count("until these can be read") < times:
+async def until(is_so: Callable[[], bool]) -> None:
+    async def wait() -> None:
+        while not is_so():
             await asyncio.sleep(0.01)
 
-    await asyncio.wait_for(said(), WITHIN_S)
+    await asyncio.wait_for(wait(), WITHIN_S)
+
+
+async def until_said(caplog: pytest.LogCaptureFixture, more: int) -> None:
+    """So many lines more that users could not be read."""
+    before = caplog.text.count(WORDS)
+    await until(lambda: caplog.text.count(WORDS) >= before + more)
 
 
 def damage(users: sqlite3.Connection) -> None:
@@ -59,7 +68,7 @@ def test_users_that_are_never_read_again_end_the_server(
 
     async def use(auth: Auth) -> None:
         damage(users)
-        reload = reloading(auth, tmp_path)
+        _, reload = reloading(auth, tmp_path)
         await until_said(caplog, 2)
         with pytest.raises(StoreError, match="could not be read"):
             await asyncio.wait_for(reload, WITHIN_S)
@@ -76,17 +85,15 @@ def test_users_that_are_read_again_in_time(
     async def use(auth: Auth) -> None:
         ((kept,),) = users.execute("SELECT ceilings FROM users")
         damage(users)
-        reload = reloading(auth, tmp_path)
+        began = time.monotonic()
+        hangup, reload = reloading(auth, tmp_path)
         await until_said(caplog, 2)
-        users.execute("UPDATE users SET ceilings = ?", (kept,))
-        users.execute("UPDATE users SET role = 'viewer'")
-
-        async def seen() -> None:
-            while auth.store.people.accounts["admin"].role.value != "viewer":
-                await asyncio.sleep(0.01)
-
-        await asyncio.wait_for(seen(), WITHIN_S)
-        assert not reload.done()
+        users.execute("UPDATE users SET ceilings = ?, role = 'viewer'", (kept,))
+        await until(lambda: auth.store.people.accounts["admin"].role is Role.VIEWER)
+        monkeypatch.setattr(login, "UNREAD_S", (time.monotonic() - began) / 2)  # over, had it not been read meanwhile
+        damage(users)
+        hangup.set()
+        await until_said(caplog, 1)
         reload.cancel()
 
     with_auth(tmp_path, use)
