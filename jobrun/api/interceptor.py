@@ -26,6 +26,8 @@ from jobrun.wire.understood import check_understood
 LASTING = frozenset({"/jobrun.v1.JobService/Stop", "/jobrun.v1.AdminService/RemoveUser"})
 """Calls with one answer that wait for jobs. Those with a stream of answers all do. What was begun goes on when one is
 cut."""
+ONCE = frozenset({"/jobrun.v1.AdminService/RemoveUser"})
+"""Of those, which no token's end cuts: asked again with the next one they would fail, as what they did was done."""
 
 REQUEST_S = 60.0
 """From a call's beginning until its request is here: the longest, 4 MiB, over a line of 0.6 Mbit/s."""
@@ -137,7 +139,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
             else:
                 call.awaits_request(STRANGERS_REQUEST_S if caller is None else REQUEST_S)
                 request = await _request(method, context)
-            if method.lasts:
+            if method.name in ONCE:
+                call.stop_timer()
+            elif method.lasts:
                 call.goes_on()
             else:
                 call.must_finish()

@@ -68,13 +68,10 @@ class AccessTokens:
         """By SHA-256 of the token, the longest unused first."""
 
     def issue(self, session: Session, scopes: frozenset[Scope]) -> tuple[str, int]:
-        """A token, and in how many seconds it expires: with its session at the latest."""
-        now_ns = self._clock.now_ns()
-        now_s, full_s = (
-            now_ns // 10**9,
-            -(-now_ns // 10**9) + self._lifetime_s,
-        )  # the whole second that is not too early
-        expires_s = min(full_s, session.expires_ns // 10**9)
+        """A token, and its lifetime in seconds from the whole second in which it was made: it expires with its session
+        at the latest."""
+        now_s = self._clock.now_ns() // 10**9
+        expires_s = min(now_s + self._lifetime_s, session.expires_ns // 10**9)
         claims = {
             "iss": self._issuer,
             "aud": self._issuer,
@@ -87,7 +84,7 @@ class AccessTokens:
             "scope": scope_text(scopes),
             "sid": session.id,
         }
-        return jwt.encode(claims, self._key, "EdDSA", headers=self._header), max(expires_s * 10**9 - now_ns, 0) // 10**9
+        return jwt.encode(claims, self._key, "EdDSA", headers=self._header), max(expires_s - now_s, 0)
 
     def verify(self, token: str) -> Claims:
         """What it says. Raises TokenInvalid, which never says what is wrong, and TokenExpired."""
@@ -125,7 +122,7 @@ class AccessTokens:
         texts = [claims[name] for name in ("sub", "sid", "jti", "scope", "client_id")]
         if any(type(time) is not int for time in (exp, iat, nbf)) or any(type(text) is not str for text in texts):
             raise ValueError("types")
-        if not 0 <= exp - iat <= MOST_LIFETIME_S + 1 or max(iat, nbf) * 10**9 > self._clock.now_ns():
+        if not 0 <= exp - iat <= MOST_LIFETIME_S or max(iat, nbf) * 10**9 > self._clock.now_ns():
             raise ValueError("times")
         if claims["client_id"] != CLIENT_ID:
             raise ValueError("client_id")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import hashlib
+import logging
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +20,8 @@ from jobrun.model.server_name import SERVER_NAME
 if TYPE_CHECKING:
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes, PrivateKeyTypes
+
+log = logging.getLogger(__name__)
 
 MOST = 1 << 16
 """Bytes of a file with a key, or a chain of certificates: ours has less than a thousand."""
@@ -51,15 +56,6 @@ class CertificateFiles:
 
     def load(self) -> Certificate:
         """Reads and checks. StoreError, and nothing else: one line for whoever put the files there."""
-        try:
-            return self._load()
-        except StoreError:
-            raise
-        except Exception as error:  # cryptography looks at parts when they are asked for, and has errors for each
-            kind = type(error).__name__
-            raise _unusable(self.certificate, f"can not be understood ({kind})", "make one without it") from error
-
-    def _load(self) -> Certificate:
         if not self.own:
             return _parse(self, _read(self.certificate), _read_key(self.key))
         try:
@@ -143,15 +139,32 @@ def _signature_only() -> x509.KeyUsage:
 def _parse(files: CertificateFiles, chain_pem: bytes, key_pem: bytes) -> Certificate:
     from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-    key = _parse_key(files.key, key_pem)
-    chain = _parse_chain(files.certificate, chain_pem)
-    _check_match(files, chain, key)
-    _check_leaf(files, chain[0])
-    return Certificate(
-        key=key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
-        chain=b"".join(one.public_bytes(Encoding.PEM) for one in chain),
-        fingerprint=fingerprint(chain[0].public_bytes(Encoding.DER)),
-    )
+    with _understood(files.key, "key"):
+        key = _parse_key(files.key, key_pem)
+        ours = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        public = _public_bytes(key.public_key())  # type: ignore[arg-type]  # _check_kind left two kinds
+    with _understood(files.certificate, "certificate"):
+        chain = _parse_chain(files.certificate, chain_pem)
+        _check_match(files, chain, public)
+        _check_leaf(files, chain[0])
+        return Certificate(
+            key=ours,
+            chain=b"".join(one.public_bytes(Encoding.PEM) for one in chain),
+            fingerprint=fingerprint(chain[0].public_bytes(Encoding.DER)),
+        )
+
+
+@contextlib.contextmanager
+def _understood(path: Path, what: str) -> Iterator[None]:
+    """cryptography looks at parts when they are asked for, and has errors for each. The log says which it was, as it
+    may be ours. Raises StoreError, and nothing else."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:
+        log.info("%s can not be understood", path, exc_info=True)
+        raise _unusable(path, f"can not be understood ({type(error).__name__})", f"use another {what}") from error
 
 
 def _parse_key(path: Path, pem: bytes) -> PrivateKeyTypes:
@@ -189,8 +202,7 @@ def _parse_chain(path: Path, pem: bytes) -> list[x509.Certificate]:
         ) from None
 
 
-def _check_match(files: CertificateFiles, chain: list[x509.Certificate], key: PrivateKeyTypes) -> None:
-    wanted = _public_bytes(key.public_key())  # type: ignore[arg-type]  # _check_kind left two kinds
+def _check_match(files: CertificateFiles, chain: list[x509.Certificate], wanted: bytes) -> None:
     fits = [_certified(files.certificate, one) == wanted for one in chain]
     if fits[0]:
         return

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from jobrun.auth.access import ACCESS, Need
-from jobrun.auth.access_tokens import AccessTokens
+from jobrun.auth.access_tokens import AccessTokens, Claims
 from jobrun.auth.addresses import address_of
 from jobrun.auth.audit import Audit
 from jobrun.auth.clock import IssuerClock
@@ -46,14 +46,20 @@ class LoginGate:
         need = ACCESS.get(method)
         if need is Need.OPEN:
             return None
-        address, caller = address_of(peer), None
+        address = address_of(peer)
+        who: Caller | str = ""
         try:
-            caller = self._who(_token(metadata), address)
-            if caller.machine_token:
+            token = _token(metadata)
+            if self._machines.knows(token):
+                who = caller = self._by_machine_token(token, address)
                 self._machines.check_holds(caller.machine_token)
+            else:
+                claims = self._tokens.verify(token)
+                who = claims.user
+                who = caller = self._by_session(claims, address)
             _check(need, caller)
         except JobrunError as error:
-            self._audit.note_often(caller or "", address, "call", method.rpartition(".")[2][:MOST_TARGET], error.reason)
+            self._audit.note_often(who, address, "call", method.rpartition(".")[2][:MOST_TARGET], error.reason)
             raise
         return caller
 
@@ -63,12 +69,14 @@ class LoginGate:
             return None
         return (caller.expires_ns - self._clock.now_ns()) / 10**9
 
-    def _who(self, token: str, address: str) -> Caller:
-        """Who has this token. By a machine token also who is not let in any more: he goes on record with it."""
-        if self._machines.knows(token):
-            stored = self._machines.recognise(token)
-            return _by_machine_token(self._people.accounts[stored.token.user], stored.token, address)
-        claims = self._tokens.verify(token)
+    def _by_machine_token(self, token: str, address: str) -> Caller:
+        """Also who is not let in any more: he goes on record with it."""
+        stored = self._machines.recognise(token)
+        account = self._people.accounts[stored.token.user]
+        return _by_machine_token(account, stored.token, address)
+
+    def _by_session(self, claims: Claims, address: str) -> Caller:
+        """Raises SessionEnded."""
         session = self._people.sessions.get(claims.session)
         if session is None or session.user != claims.user or session.expires_ns <= self._clock.now_ns():
             raise SessionEnded("the session has ended: log in again")

@@ -16,13 +16,12 @@ from jobrun.auth.machine_door import PREFIX
 from jobrun.auth.sessions import random_id
 from jobrun.model.caller import NO_CEILINGS, Caller, Role, Scope
 from jobrun.model.errors import InvalidRequest, JobrunError, MachineTokenNotFound
-from jobrun.model.user import MachineToken
+from jobrun.model.user import TOKEN_NAME_TEXT, MachineToken, is_token_name
 from jobrun.store.users_rows import StoredToken
 
 ID_LENGTH: Final = 10
 DEFAULT_S: Final = 90 * 86_400
 MOST_S: Final = 366 * 86_400
-MOST_NAME: Final = 64
 
 
 class MachineTokens:
@@ -45,8 +44,8 @@ class MachineTokens:
         """The token, and what goes behind "Bearer ", which is nowhere else.
 
         Raises InvalidRequest (name, scope, expires_in), ScopeMissing, MachineTokenExists, TooMany."""
-        if not 0 < len(name) <= MOST_NAME or not name.isprintable():
-            raise InvalidRequest("name", f"must be 1 to {MOST_NAME} printable characters")
+        if not is_token_name(name):
+            raise InvalidRequest("name", f"must be {TOKEN_NAME_TEXT}")
         if expires_in_s > MOST_S:
             raise InvalidRequest("expires_in", f"may be {MOST_S} seconds, which are 366 days")
         now_ns = self._clock.now_ns()

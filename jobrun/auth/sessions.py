@@ -72,7 +72,7 @@ class Sessions:
 
         Raises LoginFailed where he has gone, is disabled or has another password since."""
         now_ns = self._clock.now_ns()
-        lasts_s = self._lifetimes.access_token_s + 1 if refresh_sha256 is None else self._lifetimes.session_s
+        lasts_s = self._lifetimes.access_token_s if refresh_sha256 is None else self._lifetimes.session_s
         idle_s = min(lasts_s, self._lifetimes.session_idle_s)
         new = NewSession(
             id=random_id(16),

@@ -218,7 +218,8 @@ OWNERS_COMMANDS = (
         summary="give a user another password: also admin's, if it was lost",
         words="USER",
         description="Asks for it twice at the terminal. Ends all sessions of that user; a running server acts at\n"
-        "once. As the owner of the data folder, on the server's machine, whether the server runs or not.",
+        "once. Where that one can not read its users, it asks again each minute, and ends after five.\n"
+        "As the owner of the data folder, on the server's machine, whether the server runs or not.",
         options=(DATA, PASSWORD_STDIN),
         run=passwd,
         example="jobrun server passwd admin",

@@ -12,6 +12,9 @@ from typing import Final
 from jobrun.model.caller import NO_CEILINGS, Role, Scope
 
 _USER_NAME: Final = re.compile(r"[a-z_][a-z0-9._-]{0,31}")
+_TOKEN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+TOKEN_NAME_TEXT: Final = "up to 64 of A-Z a-z 0-9 . _ -, a letter or digit first"
+"""The same for people."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -68,6 +71,11 @@ class AuditEvent:
 def is_user_name(text: str) -> bool:
     """Whether this can be the name of a user."""
     return _USER_NAME.fullmatch(text) is not None
+
+
+def is_token_name(text: str) -> bool:
+    """Whether this can be the name of a machine token."""
+    return _TOKEN_NAME.fullmatch(text) is not None
 
 
 def scope_text(scopes: frozenset[Scope]) -> str:

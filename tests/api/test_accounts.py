@@ -170,8 +170,10 @@ def on_record(office: LoginServer, name: str) -> list[admin_service_pb2.AuditEve
 def test_what_was_done_is_on_record(office: LoginServer) -> None:
     """Nobody could tell afterwards who ran something, who removed it, and who tried to."""
     user = office.hire("doer", "user")
-    job = user.finished("/bin/true")
+    job = user.start("sleep", "300")
     user.stop(job.id)
+    for _ in range(3):
+        user.stop(job.id)  # which changes nothing, and is no line
     remove = RemoveRequest(job_id=job.id)
     user.jobs.Remove(remove, timeout=WITHIN_S)
     assert refused(user.jobs.Remove, remove).reason == "JOB_NOT_FOUND"

@@ -37,8 +37,8 @@ def office() -> Iterator[LoginServer]:
 
 @pytest.fixture(scope="module")
 def hasty() -> Iterator[LoginServer]:
-    """One whose access tokens are good for two seconds."""
-    with serving_users(access_token_s=2) as server:
+    """One whose access tokens are good for three seconds at most."""
+    with serving_users(access_token_s=3) as server:
         yield server
 
 
@@ -101,9 +101,45 @@ def test_a_stream_ends_with_its_token(hasty: LoginServer) -> None:
     user = hasty.hire("brief", "user")
     began = time.monotonic()
     assert ends(under_way(user)) == {(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED")}
-    assert time.monotonic() - began < 2 + AT_ONCE_S
+    assert time.monotonic() - began < 3 + AT_ONCE_S
     assert refused(user.jobs.List, ListRequest()).code is grpc.StatusCode.UNAUTHENTICATED
     assert "Traceback" not in (hasty.data / "server.log").read_text()
+
+
+def removal(server: LoginServer, admin: Actor, user: Actor) -> tuple[str, OneAnswer]:
+    """The job of `user` that does not listen, and the call of `admin` that waits for its end."""
+    job_id = user.start("/bin/sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.1; done").id
+    logs = user.jobs.Logs(LogsRequest(job_id=job_id, follow=True), timeout=WITHIN_S)
+    assert next(logs).batch.records
+    watch = server.log_in("admin").jobs.Watch(WatchRequest(job_id=job_id), timeout=WITHIN_S)
+    next(watch)
+    remove = admin_service_pb2.RemoveUserRequest(username=user.name, stop_jobs=True)
+    removing = OneAnswer(admin.admin.RemoveUser.future(remove, timeout=WITHIN_S))
+    for answer in watch:
+        if answer.job.running.HasField("stopping_since"):
+            break
+    return job_id, removing
+
+
+def test_a_removal_outlasts_its_token(hasty: LoginServer) -> None:
+    """An admin who removes a user whose jobs take their time would be told, by a second try, that there is no such
+    user."""
+    user, machine = hasty.hire("leaver", "user"), hasty.machine(hasty.log_in("admin"), "killer", all_jobs=True)
+    admin = hasty.log_in("admin")
+    watch = admin.jobs.Watch(WatchRequest(job_id=machine.start("sleep", "300").id), timeout=WITHIN_S)
+    job_id, removing = removal(hasty, admin, user)
+    assert ends([watch]) == {(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED")}
+    machine.stop(job_id)
+    removing.result()
+
+
+def test_a_removal_ends_with_its_session(office: LoginServer, sleeper: Actor) -> None:
+    """Who logs out would wait on, in the name of a session that is none."""
+    admin = office.log_in("admin")
+    job_id, removing = removal(office, admin, sleeper)
+    revoke = auth_service_pb2.RevokeTokenRequest()
+    assert within([removing], lambda: admin.auth.RevokeToken(revoke, timeout=WITHIN_S)) == ENDED
+    office.admin.stop(job_id)
 
 
 def test_a_machine_token_outlasts_sessions(hasty: LoginServer) -> None:

@@ -155,7 +155,7 @@ def test_a_narrow_machine_token_has_what_it_started(office: LoginServer, ann: Ac
 
 def test_a_narrow_machine_token_meets_no_other_request(office: LoginServer, ann: Actor) -> None:
     """It would get a job by its request_id that it must not see, or learn from a refusal that there is one."""
-    narrow, other = office.machine(ann, "requests"), office.machine(ann, "other requests", all_jobs=True)
+    narrow, other = office.machine(ann, "requests"), office.machine(ann, "other-requests", all_jobs=True)
     started = [actor.start("/bin/true", request_id="mine").id for actor in (ann, narrow, other)]
     assert len(set(started)) == 3
     assert narrow.start("/bin/true", request_id="mine").id == started[1]

@@ -38,7 +38,7 @@ def test_users_that_can_not_be_read(office: LoginServer) -> None:
     with sqlite3.connect(office.data / "users.db", isolation_level=None) as users:
         ((kept,),) = users.execute("SELECT ceilings FROM users WHERE name = 'admin'")
         users.execute("UPDATE users SET ceilings = 'half' WHERE name = 'admin'")
-        hang_up(office, "users stay as they were, until these can be read")
+        hang_up(office, "until these can be read")
         assert office.admin.list() == set()
         users.execute("UPDATE users SET ceilings = ? WHERE name = 'admin'", (kept,))
     users.close()

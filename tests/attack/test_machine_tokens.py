@@ -112,7 +112,7 @@ def test_expired(server: Victim, ann: Caller) -> None:
 @pytest.mark.parametrize("seconds", [366 * 86400 + 1, 2**63, 2**64 - 1])
 def test_for_ever(ann: Caller, seconds: int) -> None:
     """A token without an end is never cleaned up."""
-    request = token_service_pb2.CreateMachineTokenRequest(name="for ever", expires_in=seconds)
+    request = token_service_pb2.CreateMachineTokenRequest(name="for-ever", expires_in=seconds)
     assert refused(ann.tokens.CreateMachineToken, request).code == grpc.StatusCode.INVALID_ARGUMENT
 
 
@@ -138,10 +138,10 @@ def test_its_own_users_other_jobs_are_not_there(ann: Caller, narrow: Caller, met
 
 def test_two_narrow_tokens_of_one_user(server: Victim, ann: Caller, narrow: Caller) -> None:
     """As above, from one pipeline to the other."""
-    other = server.caller(ann.make_token("other pipeline").secret)
+    other = server.caller(ann.make_token("other-pipeline").secret)
     job = other.start("sleep", "600")
     assert told_of(narrow, "GetStatus", job).code == grpc.StatusCode.NOT_FOUND
-    assert ann.job(job).token_name == "other pipeline"
+    assert ann.job(job).token_name == "other-pipeline"
     ann.jobs.Stop(job_service_pb2.StopRequest(job_id=job, grace={}))
 
 
@@ -231,8 +231,8 @@ def test_a_session_of_an_admin_for_jobs_alone(server: Victim) -> None:
 
 def test_anothers_machine_token(ann: Caller, bob: Caller) -> None:
     """Others would end one's pipelines, or learn of them."""
-    made = ann.make_token("anns own")
-    for word in (made.token.id, "anns own"):
+    made = ann.make_token("anns-own")
+    for word in (made.token.id, "anns-own"):
         request = token_service_pb2.RevokeMachineTokenRequest(token=word)
         unknown = token_service_pb2.RevokeMachineTokenRequest(token=unlike(word))
         assert refused(bob.tokens.RevokeMachineToken, request) == refused(bob.tokens.RevokeMachineToken, unknown)

@@ -71,7 +71,7 @@ def test_a_clock_that_was_far_ahead_is_undone_as_the_page_says(tmp_path: Path) -
 
     async def ahead(auth: Auth) -> None:
         await auth.keep_up()
-        await machine(auth, await admin(auth), "of a time to come")
+        await machine(auth, await admin(auth), "of-a-time-to-come")
 
     async def again(auth: Auth) -> None:
         assert auth.clock.now_ns() < now_ns + DAY_S * SECOND

@@ -153,7 +153,7 @@ def test_a_file_system_that_tells_no_size_is_not_full(disk: Path) -> None:
 
 
 def test_a_full_record_goes_on_in_the_room_that_it_has(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put aside on a full disk, it would have no room for what is decided then; or each try would leave a descriptor."""
+    """Put aside on a full disk, it would have no room for what is decided then; or each try leaves a descriptor."""
     audit = Audit(disk / "a", Clocks())
     audit.note("ann", HERE, "login")
     monkeypatch.setattr(audit_file, "MOST_BYTES", 1)

@@ -271,6 +271,8 @@ def test_a_signed_token_without_its_session_is_told_so(tmp_path: Path) -> None:
         await auth.logins.revoke(ann, all_sessions=True)
         with pytest.raises(SessionEnded):
             admit(auth, token)
+        told = [(event.user, event.outcome) for event in await auth.audit.events(100) if event.action == "call"]
+        assert told == [("ann", "SESSION_ENDED")], "and whose stolen token was tried is on record"
 
     with_auth(tmp_path, use)
 

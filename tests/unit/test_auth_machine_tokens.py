@@ -95,6 +95,7 @@ def test_nobody_gives_more_than_he_has(tmp_path: Path) -> None:
     "wish",
     [
         *({"name": ""}, {"name": "x" * 65}, {"name": "a\nb"}, {"name": "\x1b[2J"}, {"name": "a\u202eb"}),
+        *({"name": "a b"}, {"name": "-n"}, {"name": "ключ"}, {"name": "a/b"}),
         *({"scope": "root"}, {"expires_in_s": 366 * DAY_S + 1}, {"expires_in_s": 2**64 - 1}),
     ],
 )
@@ -350,7 +351,7 @@ def test_pages_show_each_token_once(tmp_path: Path, page: int) -> None:
             found += part
             if len(found) == 5:
                 await auth.machine_tokens.revoke(boss, part[-1].id)
-                await create(auth, ann, name="newer than all")
+                await create(auth, ann, name="newer-than-all")
         assert found == whole[1:]
         assert [one.user for one in auth.machine_tokens.list(ann, all_users=False, page=2)[0]] == ["ann"] * 2
 

@@ -219,14 +219,28 @@ def test_kinds_dates_and_names(tmp_path: Path) -> None:
     assert "alternative name" in Pair(tmp_path, named=False).refusal()
 
 
-def test_a_certificate_that_the_parser_does_not_take(tmp_path: Path) -> None:
+def test_a_certificate_that_the_parser_does_not_take(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """A renewal with an extension that nobody thought of would end the server, with a traceback."""
     pair = Pair(tmp_path)
     certificate = ReloadingCertificate(pair.files, lambda _: None)
     assert isinstance(pair.key, ec.EllipticCurvePrivateKey)
     pair.files.certificate.write_bytes(_odd(pair.key))
-    assert "UnsupportedGeneralNameType" in pair.refusal()
+    with caplog.at_level("INFO"):
+        told = pair.refusal()
+    assert f"{pair.files.certificate} can not be understood (UnsupportedGeneralNameType): use another cert" in told
+    assert caplog.records[0].exc_info, "nobody could tell it from a fault of ours"
     certificate.look()
+
+
+def test_a_key_that_the_parser_does_not_take(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As above; the operator would look for the fault in the wrong file."""
+    pair = Pair(tmp_path)
+
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(serialization, "load_pem_private_key", fails)
+    assert f"{pair.files.key} can not be understood (RuntimeError): use another key" in pair.refusal()
 
 
 def test_a_broken_renewal_keeps_the_certificate_before_it(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
