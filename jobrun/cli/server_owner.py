@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobrun.cli.command import Command
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import FILES, FOLDERS, Option, Parsed
 from jobrun.cli.output import put, say
 from jobrun.cli.passwords import PASSWORD_STDIN, read_new_password
 from jobrun.cli.words import no_words, one_word
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from jobrun.files.ready_file import Ready
     from jobrun.model.user import MachineToken
 
-DATA = Option("--data", "its data folder (JOBRUN_DATA_DIR; /var/lib/jobrun for root; else of XDG)", "DIR")
-CONFIG = Option("--config", "its file of settings", "FILE")
+DATA = Option(
+    "--data", "its data folder (JOBRUN_DATA_DIR; /var/lib/jobrun for root; else of XDG)", "DIR", takes=FOLDERS
+)
+CONFIG = Option("--config", "its file of settings", "FILE", takes=FILES)
 
 
 def passwd(parsed: Parsed, environment: Environment) -> int:

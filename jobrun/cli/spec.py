@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_of
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import FILES, FOLDERS, Option, Parsed, choice
 from jobrun.cli.text import is_utf8, raw
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal
@@ -27,18 +27,24 @@ WITHHELD = (b"JOBRUN_TOKEN", b"JOBRUN_PASSWORD")
 SPEC_OPTIONS = (
     Option("--name", "a label for lists", "NAME"),
     Option("--env", "a variable of the job; a name alone copies yours", "K[=V]", many=True),
-    Option("--env-file", "a file of such lines; those that are empty or begin with # are left out", "FILE", many=True),
+    Option(
+        "--env-file",
+        "a file of such lines; those that are empty or begin with # are left out",
+        "FILE",
+        many=True,
+        takes=FILES,
+    ),
     Option("--secret", "a variable that is copied, and masked in the output (not in this version)", "K", many=True),
-    Option("--cwd", "the job's working folder", "DIR"),
+    Option("--cwd", "the job's working folder", "DIR", takes=FOLDERS),
     Option("-i", "read stdin to its end first, at most 1 MiB, and give it to the job"),
     Option("--grace", "from the stop signal to KILL (10s); 0s: KILL at once", "DUR", parse_grace),
     *LIMIT_OPTIONS,
     Option("--slots", "slots of the server that the job takes", "N", parse_count),
-    Option("--network", "what the job sees: host, or none (not in this version)", "host|none"),
-    Option("--upload", "send a folder to work in (not in this version)", "DIR"),
+    choice("--network", "what the job sees: host, or none (not in this version)", ("host", "none")),
+    Option("--upload", "send a folder to work in (not in this version)", "DIR", takes=FOLDERS),
     Option("--download", "fetch these files at the end (not in this version)", "GLOB", many=True),
     Option("--request-id", "makes starting it twice the same job: 1 to 64 of A-Z a-z 0-9 . _ -", "ID"),
-    Option("--id-file", "write the job's id there once it is known", "FILE"),
+    Option("--id-file", "write the job's id there once it is known", "FILE", takes=FILES),
 )
 
 

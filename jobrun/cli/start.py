@@ -8,7 +8,7 @@ from jobrun.cli.command import Command
 from jobrun.cli.exit_codes import OURS
 from jobrun.cli.files import check_can_write, write_file
 from jobrun.cli.interruption import Interruption
-from jobrun.cli.options import Parsed
+from jobrun.cli.options import PROGRAM, Parsed
 from jobrun.cli.output import BrokenOutput, OutputFailed, put
 from jobrun.cli.session import JSON, RECONNECT, SERVER_OPTIONS, open_calls, target_of
 from jobrun.cli.signals import leave_on_signals
@@ -101,6 +101,7 @@ RUN = Command(
     name="run",
     summary="run a program as a job: its output streams back, its exit code becomes yours",
     words="PROGRAM [ARGUMENT...]",
+    takes=PROGRAM,
     description="Starts a job, streams its stdout to stdout and its stderr to stderr, and waits. Options end at the\n"
     "first word that is none. Ctrl-C stops the job; a lost connection or a closed terminal leaves it running:\n"
     'find it again by "jobrun list", go on with "jobrun attach ID". Exits as the program did; 128+N if signal N\n'
@@ -115,6 +116,7 @@ START = Command(
     name="start",
     summary="start a job and print its id",
     words="PROGRAM [ARGUMENT...]",
+    takes=PROGRAM,
     description='As run, but leaves once the job is on record. Exits 0, or as "jobrun help" says.',
     options=(*SPEC_OPTIONS, JSON, *SERVER_OPTIONS),
     run=start,
