@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from jobrun.cli.codes import OURS
 from jobrun.cli.command import Command
-from jobrun.cli.exit_codes import OURS
 from jobrun.cli.files import check_can_write
 from jobrun.cli.ids import find_job
 from jobrun.cli.options import JOBS, Parsed

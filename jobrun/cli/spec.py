@@ -11,7 +11,6 @@ from jobrun.cli.text import is_utf8, raw
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal
 from jobrun.config.numbers import parse_count, parse_grace
-from jobrun.limits import LIMITS
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import StartRequest
 
@@ -46,21 +45,6 @@ SPEC_OPTIONS = (
     Option("--request-id", "makes starting it twice the same job: 1 to 64 of A-Z a-z 0-9 . _ -", "ID"),
     Option("--id-file", "write the job's id there once it is known", "FILE", takes=FILES),
 )
-
-
-_FIELDS = {
-    **{f"spec.limits.{limit.field}": limit.flag for limit in LIMITS},
-    **{f"spec.{name}": f"--{name}" for name in ("name", "env", "cwd", "slots", "grace", "network")},
-    "spec.argv": "the command",
-    "spec.stdin": "-i",
-    "request_id": "--request-id",
-}
-
-
-def in_words_of_options(text: str) -> str:
-    """A refusal of Start, with the option in the place of the request's field that its first words name."""
-    field, colon, rest = text.partition(": ")
-    return f"{_FIELDS[field]}: {rest}" if colon and field in _FIELDS else text
 
 
 def build_request(parsed: Parsed, environment: Environment, *, private: bool) -> StartRequest:

@@ -107,7 +107,12 @@ def remove(parsed: Parsed, environment: Environment) -> int:
     leave_on_signals()
     name = one_word(parsed, "NAME")
     open_accounts(parsed, environment).remove_user(name, stop_jobs=parsed.flag(STOP_JOBS))
-    put(escape(f"removed {name}") + "\n")
+    if parsed.flag(JSON.key):
+        from jobrun.cli.jsontext import dump
+
+        put(dump({"username": name}))
+    else:
+        put(escape(f"removed {name}") + "\n")
     return 0
 
 
@@ -193,7 +198,7 @@ USER = group(
             summary="remove a user with his sessions and tokens",
             words="NAME",
             description="Refused while jobs of his have not finished, and for the last admin.",
-            options=(Option(STOP_JOBS, "stop his unfinished jobs first"), *SERVER_OPTIONS),
+            options=(Option(STOP_JOBS, "stop his unfinished jobs first"), JSON, *SERVER_OPTIONS),
             run=remove,
             example="jobrun user remove ann --stop-jobs",
             mixed=True,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from jobrun.cli.codes import OURS
 from jobrun.cli.command import Command
-from jobrun.cli.exit_codes import OURS, exit_code
+from jobrun.cli.exit_codes import exit_code
 from jobrun.cli.files import check_can_write
 from jobrun.cli.ids import find_job
 from jobrun.cli.options import JOBS, Option, Parsed

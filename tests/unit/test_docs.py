@@ -60,7 +60,7 @@ def test_every_call_is_told(pages: dict[str, str]) -> None:
 
 
 def test_every_message_and_field_has_a_comment() -> None:
-    """A field without a word is a riddle in two pages."""
+    """A field without a word is a riddle to whoever writes a program."""
     assert not [
         f"{message.name}.{field.name}"
         for message in protocol().messages.values()

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from jobrun.cli import exit_codes, registry, roff
+from jobrun.cli.codes import OURS
 from jobrun.cli.command import Command
 from jobrun.cli.completion import SHELLS, script
 from jobrun.cli.help import NARROWEST, WIDEST, command_help, overview
@@ -71,7 +72,7 @@ def test_the_overview_names_every_command_once() -> None:
 def test_the_exit_codes_told_are_those_that_are_used() -> None:
     """A script would test for the wrong one."""
     told = {code for code, _ in exit_codes.OF_JOBS}
-    own = (exit_codes.TIMEOUT, exit_codes.OURS, exit_codes.NOT_EXECUTABLE, exit_codes.NOT_FOUND)
+    own = (exit_codes.TIMEOUT, OURS, exit_codes.NOT_EXECUTABLE, exit_codes.NOT_FOUND)
     assert told == {"0-255", "128+N", *map(str, (*own, exit_codes.LIMITED, exit_codes.STOPPED))}
     kinds = (Refusal, UsageError, NoSuchThing, LoginNeeded)
     assert [code for code, _ in exit_codes.OF_OTHERS] == ["0", *(str(kind.code) for kind in kinds)]
