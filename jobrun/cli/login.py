@@ -146,7 +146,8 @@ def _tell_server(parsed: Parsed, target: Target, environment: Environment) -> No
     from jobrun.client.tls_check import CertificateRefused
 
     every = parsed.flag("--all")
-    goes_on = f"the session{' and your others' if every else ''} may go on at the server until old"
+    which, old = ("the session and your others", "they are old") if every else ("the session", "it is old")
+    goes_on = f"{which} may go on at the server until {old}"
     try:
         Accounts(open_connection(target, environment)).revoke(all_sessions=every)
     except CertificateRefused as refusal:
