@@ -13,6 +13,7 @@ from jobrun.client.access import NOTHING, Metadata
 from jobrun.client.connection import Connection
 from jobrun.client.errors import LostConnection, NoServer
 from jobrun.client.retry import Retry, ask, ask_to_end
+from jobrun.config.errors import NoSuchThing
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
 from jobrun.wire.gen.jobrun.v1.job_service_pb2_grpc import JobServiceStub
@@ -71,6 +72,7 @@ class Calls:
             self._reconnect_s,
             JobServiceStub,
             lambda stub, who: stub.Remove(request, timeout=ANSWER_S, metadata=who),
+            NoSuchThing,
         )
 
     def logs(self, request: wire.LogsRequest) -> Iterator[wire.LogsResponse]:
