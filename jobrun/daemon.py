@@ -131,6 +131,7 @@ async def _open_jobs(
     from jobrun.jobs import retention, spec_checks
     from jobrun.jobs.cpus import Cpus
     from jobrun.jobs.dispatcher import Tools
+    from jobrun.jobs.hard_limits import hard_limits
     from jobrun.jobs.queue import Queue
     from jobrun.jobs.service import JobService
     from jobrun.logs.wakeups import Wakeups
@@ -152,7 +153,9 @@ async def _open_jobs(
         folders=None if settings.private else WorkFolders(DataFolder(settings.data).work),
         unix_user=settings.user_name,
     )
-    ground = spec_checks.Ground(cpus=cpus.count, slots=settings.slots, fresh_folders=not settings.private)
+    ground = spec_checks.Ground(
+        hard_limits=hard_limits(), cpus=cpus.count, slots=settings.slots, fresh_folders=not settings.private
+    )
     jobs = JobService(tools, ground)
     jobs.open()
     stack.push_async_callback(jobs.close)

@@ -28,6 +28,8 @@ class Deed:
     """Done to which job."""
 
     job_id: str = ""
+    changes: bool = True
+    """False: what was asked for was so before, which is no line unless it is refused."""
 
 
 @contextlib.contextmanager
@@ -47,4 +49,5 @@ def noted(audit: Audit | None, caller: Caller, action: str, job_id: str = "") ->
     except asyncio.CancelledError:
         audit.note(caller, caller.address, action, deed.job_id[:MOST_TARGET], CUT)
         raise
-    audit.note(caller, caller.address, action, deed.job_id[:MOST_TARGET])
+    if deed.changes:
+        audit.note(caller, caller.address, action, deed.job_id[:MOST_TARGET])

@@ -22,6 +22,9 @@ KINDS: Final = 1024
 LINES_OF_REFUSALS: Final = 10, 60
 """Kinds that each user, and all who are not known together, may have on lines of their own: 60 at once, then one each
 10 s. So nobody without an account drives out what is on record: all of them make some MiB a day."""
+OF_JOBS: Final = "job."
+"""Actions that begin so lie in a file of their own: a machine token that starts and stops jobs for a night would else
+drive out who logged in, and who was given what."""
 MANY: Final = "many"
 """In place of an address where there were too many."""
 
@@ -49,9 +52,11 @@ class Audit:
     """Appends and reads. Lines are with the kernel when `note` returns, and on disk within a minute."""
 
     def __init__(self, path: Path, clocks: Clocks) -> None:
-        """Raises StoreError."""
-        self._path, self._clocks = path, clocks
+        """Of logins, rights and accounts at `path`; of jobs beside it. Raises StoreError."""
+        self._clocks = clocks
+        self._paths = path, jobs_path(path)
         self._file = AuditFile(path)
+        self._jobs_file = AuditFile(jobs_path(path))
         self._refusals = Buckets(*LINES_OF_REFUSALS, clocks.steady_ns)
         """By user; all who are not known are one."""
         self._floods: dict[_Kind, _Flood] = {}
@@ -87,16 +92,18 @@ class Audit:
         return True
 
     def keep_up(self) -> None:
-        """To be called each minute: writes what was counted for one, and looks after the file."""
+        """To be called each minute: writes what was counted for one, and looks after the files."""
         now_ns = self._clocks.steady_ns()
         for kind, flood in [*self._floods.items()]:
             if now_ns - flood.since_ns >= MINUTE_NS:
                 self._tell(kind, self._floods.pop(kind))
-        self._file.look_after()
+        for file in self._files():
+            file.look_after()
 
     def sync(self) -> None:
         """What was noted outlasts a power cut now; takes as long as the disk does. For any thread. Never raises."""
-        self._file.sync()
+        for file in self._files():
+            file.sync()
 
     async def events(self, most: int, *, user: str = "", since_ns: int = 0) -> list[AuditEvent]:
         """The newest `most`, newest last; of one user alone, or none from before `since_ns`. Raises OSError."""
@@ -104,17 +111,22 @@ class Audit:
             self._tell(kind, flood)
             flood.more = 0
         async with self._one_reader:
-            return await asyncio.to_thread(newest, self._path, most, user, since_ns)
+            return await asyncio.to_thread(newest, self._paths, most, user, since_ns)
 
     def reopen(self) -> None:
-        """For who has moved the file away. Where that can not be, the old one goes on, and the server's log says so."""
-        self._file.reopen()
+        """For who has moved a file away. Where that can not be, the old one goes on, and the server's log says so."""
+        for file in self._files():
+            file.reopen()
 
     def close(self) -> None:
         """Writes what was counted."""
         for kind, flood in self._floods.items():
             self._tell(kind, flood)
-        self._file.close()
+        for file in self._files():
+            file.close()
+
+    def _files(self) -> tuple[AuditFile, AuditFile]:
+        return self._file, self._jobs_file
 
     def _event(self, who: Caller | str, address: str, action: str, target: str, outcome: str) -> AuditEvent:
         if isinstance(who, Caller):
@@ -137,4 +149,10 @@ class Audit:
             self._write(dataclasses.replace(event, machine_token=kind.machine_token, count=flood.more))
 
     def _write(self, event: AuditEvent) -> None:
-        self._file.append(json.dumps(dataclasses.asdict(event)).encode() + b"\n")
+        file = self._jobs_file if event.action.startswith(OF_JOBS) else self._file
+        file.append(json.dumps(dataclasses.asdict(event)).encode() + b"\n")
+
+
+def jobs_path(path: Path) -> Path:
+    """Where the lines of jobs are: `audit-jobs.jsonl` beside `audit.jsonl`."""
+    return path.with_name(f"{path.stem}-jobs{path.suffix}")

@@ -1,11 +1,12 @@
-"""Finds events on the audit record, from its end."""
+"""Finds events on the audit record, from the end of its files."""
 
 from __future__ import annotations
 
 import contextlib
+import heapq
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -13,23 +14,27 @@ from jobrun.auth.audit_file import MOST_ASIDE, aside
 from jobrun.model.user import AuditEvent
 
 SEARCHED: Final = 16 << 20
-"""Bytes that one question looks at, from the end: 80,000 lines, half a second of a thread."""
+"""Bytes of each kind of file that one question looks at, from the end: 80,000 lines, half a second of a thread."""
 BLOCK: Final = 1 << 16
 MOST_LINE: Final = 4096
 """Bytes; ours have a tenth."""
 
 
-def newest(path: Path, most: int, user: str, since_ns: int) -> list[AuditEvent]:
-    """At most so many, newest last; of one user alone where one is named, none from before. Raises OSError."""
+def newest(paths: Sequence[Path], most: int, user: str, since_ns: int) -> list[AuditEvent]:
+    """At most so many of all files together, newest last; of one user alone where one is named, none from before.
+    Raises OSError."""
     found: list[AuditEvent] = []
-    for line in _lines_backwards(path):
-        event = _parsed(line)
-        if event is None or (user and event.user != user) or event.time_ns < since_ns:
+    for event in heapq.merge(*map(_events_backwards, paths), key=lambda event: -event.time_ns):
+        if (user and event.user != user) or event.time_ns < since_ns:
             continue
         found.append(event)
         if len(found) >= most:
             break
     return found[::-1]
+
+
+def _events_backwards(path: Path) -> Iterator[AuditEvent]:
+    return (event for line in _lines_backwards(path) if (event := _parsed(line)) is not None)
 
 
 def _lines_backwards(path: Path) -> Iterator[bytes]:

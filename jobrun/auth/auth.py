@@ -81,6 +81,7 @@ class Auth:
 
         Raises StoreError, StorageFull; then the users are as before."""
         self.audit.reopen()
+        await asyncio.to_thread(self.audit.sync)
         await self.store.reload()
 
     async def close(self) -> None:

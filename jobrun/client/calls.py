@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -49,7 +50,8 @@ class Calls:
         return self._try(lambda stub, who: stub.Start(request, timeout=ANSWER_S, metadata=who)).job
 
     def stop(self, request: wire.StopRequest) -> Job:
-        """Stops a job; answers when it has finished, however long that takes."""
+        """Stops a job; answers when it has finished, however long that takes. A retry sends no second signal."""
+        request.request_id = os.urandom(16).hex()
         return self._try(lambda stub, who: stub.Stop(request, metadata=who)).job
 
     def status(self, job_id: str) -> Job:

@@ -25,6 +25,8 @@ KILL_AGAIN_NS = 20_000_000
 """Between two looks for what a kill has missed; doubled each time, up to a second."""
 SURVIVORS_AFTER_NS = 10_000_000_000
 """What lives so long after its KILL is told, and the job is over."""
+LONGEST_WAIT_MS = (1 << 31) - 1
+"""poll(2) takes an int. What is due later, after 24.8 days, is waited for in parts."""
 
 
 class Run:
@@ -121,7 +123,8 @@ class Run:
 
     def _milliseconds(self) -> int | None:
         due = min(self._timeout_at, self._kill_at, self._limits.due)
-        return None if due == NEVER else max(0, -(-(due - time.monotonic_ns()) // 1_000_000))
+        left = -(-(due - time.monotonic_ns()) // 1_000_000)
+        return None if due == NEVER else max(0, min(left, LONGEST_WAIT_MS))
 
     def _take_signals(self) -> None:
         if _signal.SIGUSR1 in os.read(self._wake, 4096):
@@ -198,6 +201,7 @@ class Run:
         if now - self._killing_since >= SURVIVORS_AFTER_NS and not self._recorded:
             self._pump.drain()
             self._record(survivors=len(tree.descendants(os.getpid())))
+            os.utime(self._claim.fd)  # to close the file tells the server, but that comes late
 
     def _record(self, *, survivors: int) -> None:
         if self._recorded:

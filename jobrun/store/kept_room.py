@@ -1,4 +1,4 @@
-"""Room on the disk that is a file's own before it is written: what takes rights away is put on record on a full disk.
+"""Room on the disk that a database has before it is written: what takes rights away is put on record on a full disk.
 
 SQLite's log of writes goes round in the blocks that it has, for as long as the database takes what is in it: so the
 database has free pages, and the log as many blocks as it uses, and as many again. That holds where a file system writes
@@ -6,12 +6,13 @@ in place (ext4, XFS, tmpfs), not where it copies (btrfs, ZFS)."""
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import sqlite3
 from pathlib import Path
 from typing import Final
+
+from jobrun.files.room import keep_room
 
 log = logging.getLogger(__name__)
 
@@ -19,17 +20,6 @@ LOG_BYTES: Final = 8 << 20
 """Of the log of writes: SQLite begins it anew at 4 MiB, sqlite.org/wal.html."""
 FREE_PAGES: Final = 256
 """Of 4 KiB in a database: 4,000 sessions or machine tokens."""
-_KEEP_SIZE: Final = 1
-"""FALLOC_FL_KEEP_SIZE of fallocate(2), which Python's os has not: who reads the file sees no more of it."""
-
-
-def keep_room(fd: int, start: int, count: int) -> None:
-    """So many bytes from `start` on have their blocks from here on, also behind the file's end. Raises OSError."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    offsets = ctypes.c_int64(start), ctypes.c_int64(count)
-    if libc.fallocate64(fd, _KEEP_SIZE, *offsets):
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
 
 
 def keep_database_room(db: sqlite3.Connection, path: Path) -> None:

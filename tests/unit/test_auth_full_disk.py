@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import subprocess
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from jobrun.auth import audit_file
+from jobrun.auth.audit import Audit
 from jobrun.auth.auth import Auth
+from jobrun.auth.clock import Clocks
 from jobrun.model.errors import SessionEnded
 from tests.unit.auth_ground import (
     HERE,
@@ -146,3 +150,21 @@ def test_a_file_system_that_tells_no_size_is_not_full(disk: Path) -> None:
         assert await reason(log_in(auth, "ann")) == "ok"
 
     with_auth(disk, use)
+
+
+def test_a_full_record_goes_on_in_the_room_that_it_has(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put aside on a full disk, it would have no room for what is decided then; or each try would leave a descriptor."""
+    audit = Audit(disk / "a", Clocks())
+    audit.note("ann", HERE, "login")
+    monkeypatch.setattr(audit_file, "MOST_BYTES", 1)
+    fill(disk)
+    had = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        audit.note("ann", HERE, "logout")
+        audit.keep_up()
+    assert len(os.listdir("/proc/self/fd")) == had
+    (disk / "filler").unlink()
+    audit.note("ann", HERE, "login")
+    told = asyncio.run(audit.events(100))
+    assert [event.action for event in told] == ["login", *["logout"] * 20, "login"]
+    audit.close()
