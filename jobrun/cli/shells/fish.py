@@ -1,4 +1,4 @@
-"""The script for fish, 3.1 or newer."""
+"""The script for fish, 3.1 or newer; from 4.0 on `?` is a letter in its patterns."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ function __jobrun_place
         set -e words[1]
         if test $place[2] = open; and test "$word" = --
             set place[2] closed
-        else if test $place[2] = open; and string match -q -- '-?*' $word
+        else if test $place[2] = open; and string match -qr -- '^-.' $word
             string match -q -- '--*' $word; or set word -(string sub -s -1 -- $word)
             contains -- $word $valued; and set -e words[1]
         else
