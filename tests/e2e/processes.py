@@ -100,8 +100,8 @@ def opened(pids: Iterable[int]) -> list[Process]:
     for pid in pids:
         try:
             processes.append(Process(pid))
-        except ProcessLookupError:
-            continue  # it ended meanwhile: nothing to wait for
+        except OSError:  # ESRCH; EINVAL while it goes: nothing to wait for
+            continue
     return processes
 
 
