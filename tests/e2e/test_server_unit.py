@@ -31,7 +31,7 @@ def loaded(unit: str, folder: Path) -> dict[str, str]:
     assert str(file) not in checked.stderr, "it warns of a line"
     assert "jobrun.service" not in checked.stderr
     told = subprocess.run(verify, env={**env, "SYSTEMD_LOG_LEVEL": "debug"}, capture_output=True, text=True, check=True)
-    whole = told.stdout[told.stdout.index("-> Unit jobrun.service:") :]
+    whole = told.stdout[told.stdout.index(" Unit jobrun.service:") :]  # behind an arrow that differs
     found: dict[str, str] = {}
     for line in whole.splitlines():
         name, _, value = line.strip().partition(": ")
