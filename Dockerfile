@@ -4,26 +4,23 @@
 # For a release pin the base by its digest too: --build-arg BASE=docker.io/library/python:3.13-slim@sha256:...
 ARG BASE=docker.io/library/python:3.13-slim
 
-# 1. The file, and the tests of its parts. As nobody, who has no home: tests that need more say so and are left out.
+# 1. The file, and the tests of its parts. As a user without a home: tests that need more say so and are left out.
 FROM ${BASE} AS built
+COPY packaging/test-packages.txt /tmp/
 RUN apt-get update \
- && apt-get install -y --no-install-recommends openssl procps \
+ && apt-get install -y --no-install-recommends stress $(sed '/^#/d; s/^[^ ]* //' /tmp/test-packages.txt) \
  && rm -rf /var/lib/apt/lists/* \
- && install -d -o nobody -g nogroup /src
-USER nobody
+ && useradd --system --user-group tester \
+ && install -d -o tester -g tester /src
+USER tester
 WORKDIR /src
-COPY --chown=nobody:nogroup . .
+COPY --chown=tester:tester . .
 RUN python3 build.py build --this-machine
 RUN python3 build.py test tests/unit
 
 # 2. That file from outside: over its API, and end to end, on a machine that has more to do than CPUs; where one test has
 # no meaning, as it compares times.
 FROM built AS tested
-USER root
-RUN apt-get update \
- && apt-get install -y --no-install-recommends gcc jq libc6-dev strace stress \
- && rm -rf /var/lib/apt/lists/*
-USER nobody
 RUN stress --quiet --cpu 2 --io 1 & load=$!; \
     python3 build.py test tests/api tests/e2e --deselect tests/e2e/test_file.py::test_warm_start_is_quick; code=$?; \
     kill $load; exit $code

@@ -54,7 +54,7 @@ def serve(settings: ServerSettings) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     lock = DataLock(settings.data)
     # A reload may be asked for from when the lock is held, and before there is a loop: what is read later is new.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL if not settings.login else _read_later)
+    signal.signal(signal.SIGHUP, _read_later)
     try:
         text = LockText(f"{settings.version} {settings.build}", str(settings.socket or ""), login=settings.login)
         lock.take(text, TAKE_OVER_S if settings.private else 0.0)
@@ -78,7 +78,7 @@ def _read_later(number: int, frame: FrameType | None) -> None:
 
 async def _run(settings: ServerSettings, engine: LocalEngine) -> None:
     async with contextlib.AsyncExitStack() as stack:
-        signals = Signals(hangup=settings.login)
+        signals = Signals()
         file = ReadyFile(settings.data)
         stack.callback(file.remove)
         login = await _open_login(settings, file, stack)
@@ -131,6 +131,7 @@ async def _open_jobs(
     from jobrun.jobs import retention, spec_checks
     from jobrun.jobs.cpus import Cpus
     from jobrun.jobs.dispatcher import Tools
+    from jobrun.jobs.hard_limits import hard_limits
     from jobrun.jobs.queue import Queue
     from jobrun.jobs.service import JobService
     from jobrun.logs.wakeups import Wakeups
@@ -152,7 +153,9 @@ async def _open_jobs(
         folders=None if settings.private else WorkFolders(DataFolder(settings.data).work),
         unix_user=settings.user_name,
     )
-    ground = spec_checks.Ground(cpus=cpus.count, slots=settings.slots, fresh_folders=not settings.private)
+    ground = spec_checks.Ground(
+        hard_limits=hard_limits(), cpus=cpus.count, slots=settings.slots, fresh_folders=not settings.private
+    )
     jobs = JobService(tools, ground)
     jobs.open()
     stack.push_async_callback(jobs.close)
@@ -280,14 +283,14 @@ async def _first(*waits: Coroutine[Any, Any, str | None]) -> str | None:
 
 
 class Signals:
-    """SIGTERM and SIGINT: the first one drains, the second one ends at once. SIGHUP, if wanted: look at files again."""
+    """SIGTERM and SIGINT: the first one drains, the second one ends at once. SIGHUP: look at files again, where there
+    is a login; it ends no server."""
 
-    def __init__(self, *, hangup: bool) -> None:
+    def __init__(self) -> None:
         self.first, self.second = Told(), Told()
         self.hangup = asyncio.Event()
         loop = asyncio.get_running_loop()
-        if hangup:
-            loop.add_signal_handler(signal.SIGHUP, self.hangup.set)
+        loop.add_signal_handler(signal.SIGHUP, self.hangup.set)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._take, number)
 

@@ -6,8 +6,13 @@ from __future__ import annotations
 import os
 import signal
 
-PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-"""What PID 1 may be sent by people and container engines, for the server; others mean nothing to it."""
+PASSED_ON: dict[int, int] = {
+    signal.SIGTERM: signal.SIGTERM,
+    signal.SIGINT: signal.SIGINT,
+    signal.SIGQUIT: signal.SIGTERM,  # some engines and images stop by it; the server would die of it, and its jobs too
+    signal.SIGHUP: signal.SIGHUP,
+}
+"""What PID 1 may be sent by people and container engines, and what the server gets of it; others mean nothing to it."""
 
 
 def become_init() -> None:
@@ -25,9 +30,9 @@ def become_init() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
     while (status := _reap(server)) is None:
-        number = signal.sigwait(every)
-        if number in PASSED_ON:
-            os.kill(server, number)
+        meant = PASSED_ON.get(signal.sigwait(every))
+        if meant is not None:
+            os.kill(server, meant)
     os._exit(status)
 
 

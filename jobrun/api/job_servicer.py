@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -60,7 +61,7 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
         grace = duration_ns(request.grace, "grace") if request.HasField("grace") else None
         caller = current_caller()
         with noted(self._audit, caller, "job.stop", request.job_id) as deed:
-            job, deed.changes = await self._jobs.stop(caller, request.job_id, signal, grace)
+            job, deed.changes = await self._jobs.stop(caller, request.job_id, signal, grace, request.request_id)
         return wire.StopResponse(job=convert.job_to_wire(job))
 
     async def GetStatus(self, request: wire.GetStatusRequest, context: Context) -> wire.GetStatusResponse:
@@ -86,7 +87,10 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
             async for event in events:
                 if not isinstance(event, Job):
                     next_cursor = event.next
-                await self._turns.write(context.write(_event(event, next_cursor)))
+                if isinstance(event, Batch) and not event.records:
+                    await asyncio.sleep(0)  # there may be many of them, and others want their turn
+                else:
+                    await self._turns.write(context.write(_event(event, next_cursor)))
 
     async def List(self, request: wire.ListRequest, context: Context) -> wire.ListResponse:
         caller = current_caller()
@@ -95,7 +99,7 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
         found = self._jobs.find(caller, wanted, min(request.page_size or PAGE, MOST_PAGE), before)
         answer, size, more = wire.ListResponse(), 0, found.more_before
         for seq, job in found.jobs:
-            one = convert.job_to_wire(job)
+            one = convert.listed_job_to_wire(job)
             answer.jobs.append(one)
             size += one.ByteSize()
             if size > MOST_PAGE_BYTES:

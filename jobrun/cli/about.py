@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from jobrun.cli.command import Command
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import COMMAND_NAMES, Option, Parsed
 from jobrun.cli.output import put
 from jobrun.cli.session import JSON
 from jobrun.cli.words import no_words
@@ -80,6 +80,7 @@ COMMANDS = (
         name="help",
         summary="print this, or the options of a command",
         words="[COMMAND]",
+        takes=COMMAND_NAMES,
         description="A manual page is printed as its source, which man(1) shows: jobrun help --man run | man -l -\n"
         "The page of a command tells of all below it too.",
         options=(MAN,),

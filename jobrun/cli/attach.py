@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from jobrun.cli.codes import OURS
 from jobrun.cli.command import Command
-from jobrun.cli.exit_codes import OURS
 from jobrun.cli.files import check_can_write
 from jobrun.cli.ids import find_job
-from jobrun.cli.options import Parsed
+from jobrun.cli.options import JOBS, Parsed
 from jobrun.cli.output import OutputFailed
 from jobrun.cli.session import RECONNECT, SERVER_OPTIONS, open_calls
 from jobrun.cli.signals import leave_on_signals
@@ -38,6 +38,7 @@ COMMANDS = (
         name="attach",
         summary="follow a job from the beginning, then exit as it did",
         words="ID",
+        takes=JOBS,
         description="Shows all of the job's output, then what comes. It only looks: Ctrl-C ends this command alone.\n"
         'ID is an id, a beginning of one that fits one job, or "@last", your newest job. Exit codes are those of run.',
         options=(RECONNECT, RESULT, *SERVER_OPTIONS),

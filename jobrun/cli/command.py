@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import OTHER, Option, Parsed
 from jobrun.config.environment import Environment
 from jobrun.config.errors import UsageError
 
@@ -16,7 +16,9 @@ Run = Callable[[Parsed, Environment], int]
 
 class Command(NamedTuple):
     """One command. `words` is how its arguments look in help; `run` answers with the exit code. `below` are the
-    commands that a word right behind this one's name chooses; their names are whole: `user add`."""
+    commands that a word right behind this one's name chooses; their names are whole: `user add`. `mixed`: options may
+    come behind the words too. `takes`: what its words are, `many`: there may be more than one; `choices`: all that
+    there are."""
 
     name: str
     summary: str
@@ -27,7 +29,9 @@ class Command(NamedTuple):
     example: str
     below: Sequence[Command] = ()
     mixed: bool = False
-    """Options may come behind the words too."""
+    takes: str = OTHER
+    many: bool = False
+    choices: Sequence[str] = ()
 
     def choose(self, words: Sequence[str]) -> tuple[Command, Sequence[str]]:
         """The command that `words`, which came behind this one's name, choose; and the rest of them."""

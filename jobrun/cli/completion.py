@@ -33,6 +33,7 @@ COMMANDS = (
         name="completion",
         summary="print the script by which a shell completes commands, options and job ids",
         words="|".join(SHELLS),
+        choices=SHELLS,
         description="For every new shell: bash: put it into ~/.local/share/bash-completion/completions/jobrun, or\n"
         'source it in ~/.bashrc: source <(jobrun completion bash). zsh: into a file "_jobrun" in a folder of $fpath,\n'
         "or source it after compinit. fish: into ~/.config/fish/completions/jobrun.fish. Print it anew after an\n"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 
+from jobrun.cli.codes import OURS
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 
-OURS = 125
-"""Everything that is jobrun's own: usage, no server, no such job, LOST, output that is missing."""
 TIMEOUT, NOT_EXECUTABLE, NOT_FOUND = 124, 126, 127
 SIGNALLED = 128
 """Plus the signal's number."""

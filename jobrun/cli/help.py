@@ -89,7 +89,7 @@ def command_help(command: Command, width: int = WIDTH) -> str:
 
 def usage(command: Command) -> str:
     """How it is called."""
-    between = () if command.words == "COMMAND" else ("[OPTIONS]", "[--]")
+    between = () if command.below and not command.options else ("[OPTIONS]", "[--]")
     return " ".join(part for part in ("jobrun", command.name, *between, command.words) if part)
 
 

@@ -11,7 +11,8 @@ import jobrun
 from jobrun.config.errors import Refusal
 
 OWN = "Apache-2.0"
-"""Of jobrun itself, as SPDX has it; the text is among those of what is inside."""
+"""Of jobrun itself, as SPDX has it; the text is among those of what is inside. The build, which imports nothing of
+this, has it in sbom.py; a test holds the two together."""
 _RULE = "-" * 79
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
 from jobrun.cli.command import Command
 from jobrun.cli.ids import EVERY_STATE, EVERYBODY
 from jobrun.cli.options import Option, Parsed
-from jobrun.cli.output import put
+from jobrun.cli.output import STDERR, put, say
 from jobrun.cli.render import NONE, command_text, runtime_text, state_word, time_text
 from jobrun.cli.session import JSON, NO_START, SERVER_OPTIONS, open_calls
 from jobrun.cli.signals import leave_on_signals
@@ -60,7 +61,7 @@ def list_jobs(parsed: Parsed, environment: Environment) -> int:
         for page in pages:
             put("".join(f"{job.id}\n" for job in page))
     else:
-        _put_table(pages)
+        _put_table(parsed, pages)
     return 0
 
 
@@ -111,7 +112,7 @@ def _of(parsed: Parsed, known: Mapping[str, Number], key: str, value: str) -> Nu
     return number
 
 
-def _put_table(pages: Iterator[list[job_pb2.Job]]) -> None:
+def _put_table(parsed: Parsed, pages: Iterator[list[job_pb2.Job]]) -> None:
     widths = [len(word) for word in HEADER[:-1]]
     header = [HEADER]
     for page in pages:
@@ -119,7 +120,16 @@ def _put_table(pages: Iterator[list[job_pb2.Job]]) -> None:
         header = []
         widths = [max(width, *(len(row[at]) for row in rows)) for at, width in enumerate(widths)]
         put("".join(_line(row, widths) for row in rows))
-    put("".join(_line(row, widths) for row in header))
+    if header:
+        put(_line(HEADER, widths))
+        _say_none(parsed)
+
+
+def _say_none(parsed: Parsed) -> None:
+    """At a terminal: a header alone leaves one in doubt, and a script reads stdout."""
+    if os.isatty(STDERR):
+        every = parsed.flag("--all") or parsed.given("--filter")
+        say("no job fits" if every else "no job is under way: jobrun list -a shows those that have finished")
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

@@ -142,18 +142,22 @@ def logout(parsed: Parsed, environment: Environment) -> int:
 
 def _tell_server(parsed: Parsed, target: Target, environment: Environment) -> None:
     from jobrun.client.accounts import Accounts
+    from jobrun.client.errors import LostConnection
     from jobrun.client.tls_check import CertificateRefused
 
     every = parsed.flag("--all")
+    which, old = ("the session and your others", "they are old") if every else ("the session", "it is old")
+    goes_on = f"{which} may go on at the server until {old}"
     try:
         Accounts(open_connection(target, environment)).revoke(all_sessions=every)
-    except CertificateRefused:
-        say("logged out here alone; the session goes on at the server until it is old: its certificate has changed")
+    except CertificateRefused as refusal:
+        say(f"logged out here alone; {goes_on}: {refusal.what}")
+    except LostConnection as refusal:
+        say(f"logged out here; {goes_on}: {refusal}")
     except LoginNeeded as refusal:
         say(f"there was no session to end{', and so none of the others was' if every else ''} ({refusal})")
     except Refusal as refusal:
-        others = ", and your others go on" if every else ""
-        say(f"logged out here alone; the session goes on at the server until it is old{others}: {refusal}")
+        say(f"logged out here alone; {goes_on}: {refusal}")
 
 
 COMMANDS = (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobrun.cli.command import Command
 from jobrun.cli.ids import find_job
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import JOBS, Option, Parsed
 from jobrun.cli.output import put, write_all
 from jobrun.cli.session import JSON, RECONNECT, SERVER_OPTIONS, open_calls
 from jobrun.cli.signals import leave_on_signals
@@ -139,6 +139,7 @@ COMMANDS = (
         name="logs",
         summary="show a job's output so far, or follow it",
         words="ID",
+        takes=JOBS,
         description="The job's stdout goes to stdout, its stderr to stderr, byte for byte. Gaps are told on stderr.\n"
         "Ctrl-C ends this command alone. A cursor is a position that an earlier answer gave (--json), 0 the beginning.",
         options=(

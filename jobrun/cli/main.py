@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from jobrun.cli.codes import AS_THE_JOB, BROKEN_PIPE, OURS
 from jobrun.cli.output import BrokenOutput, OutputFailed, open_missing_descriptors, put, say
 
 # As typing has it, but without its import: that alone would make `version` take half as long again.
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
 
     from jobrun.cli.command import Command
 
-BROKEN_PIPE = 128 + 13
-OURS = 125
-CODE_125 = frozenset({"run", "attach", "wait"})
-"""In these, 125 is everything that is jobrun's own."""
 ASKS_FOR_HELP = frozenset({"-h", "--help"})
 
 
@@ -27,7 +24,7 @@ def main(argv: list[str]) -> int:
     gRPC down costs 13 ms."""
     words = [os.fsencode(word).decode("utf-8", "surrogateescape") for word in argv[1:]]
     open_missing_descriptors()
-    _tell_faults_in_one_line(OURS if words[:1] and words[0] in CODE_125 else 1)
+    _tell_faults_in_one_line(OURS if words[:1] and words[0] in AS_THE_JOB else 1)
     code = _run_words(words)
     if words[:1] == ["server"]:
         return code
@@ -43,7 +40,7 @@ def _run_words(words: list[str]) -> int:
         return BROKEN_PIPE
     except OutputFailed as error:
         say(str(error))
-        return OURS if words[0] in CODE_125 else 1
+        return OURS if words[0] in AS_THE_JOB else 1
 
 
 def _version() -> int:
@@ -60,8 +57,10 @@ def _run_command(words: list[str]) -> int:
     try:
         return _dispatch(words)
     except Refusal as refusal:
-        say(str(refusal))
-        return OURS if words and words[0] in CODE_125 else refusal.code
+        from jobrun.cli.fields import in_words
+
+        say(in_words(str(refusal)))
+        return OURS if words and words[0] in AS_THE_JOB else refusal.code
 
 
 def _dispatch(words: list[str]) -> int:

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable
 
 from jobrun.cli import help as words
 from jobrun.cli import roff
+from jobrun.cli.codes import AS_THE_JOB
 from jobrun.cli.command import Command
 from jobrun.cli.exit_codes import OF_JOBS, OF_OTHERS
 from jobrun.cli.registry import GROUPS, MODULES, load
 from jobrun.config.environment import VARIABLES
-
-AS_THE_JOB = frozenset({"run", "attach", "wait"})
-"""Those that leave as the job did."""
 
 
 def pages() -> dict[str, str]:

@@ -10,11 +10,14 @@ from typing import NamedTuple
 
 from jobrun.config.errors import UsageError
 
+FILES, FOLDERS, JOBS, PROGRAM, COMMAND_NAMES, OTHER = "files", "folders", "jobs", "program", "commands", ""
+"""What a value or a word can be, for a shell that completes it; OTHER: nothing that a shell could know."""
+
 
 class Option(NamedTuple):
     """One row. `spelled`: its names with a space between, the last one is its key; `value` names its value in help,
     empty for a flag; `number` parses it (ValueError with the end of a sentence); `offers`: values that a shell offers,
-    among others; `many`: each one given counts."""
+    among others; `many`: each one given counts; `takes`: what its value is; `choices`: all values that there are."""
 
     spelled: str
     help: str
@@ -22,6 +25,8 @@ class Option(NamedTuple):
     number: Callable[[str], int] | None = None
     offers: Sequence[str] = ()
     many: bool = False
+    takes: str = OTHER
+    choices: Sequence[str] = ()
 
     @property
     def names(self) -> Sequence[str]:
@@ -33,10 +38,10 @@ class Option(NamedTuple):
         """The name by which Parsed knows it, such as `--memory`."""
         return self.names[-1]
 
-    @property
-    def choices(self) -> Sequence[str]:
-        """All values that there are, where `value` is those: small letters, such as `host|none`."""
-        return self.value.split("|") if self.value.islower() else ()
+
+def choice(spelled: str, help_: str, choices: Sequence[str]) -> Option:
+    """An option whose value is one of these."""
+    return Option(spelled, help_, "|".join(choices), choices=choices)
 
 
 class Parsed:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jobrun.cli.command import Command
 from jobrun.cli.ids import find_job
 from jobrun.cli.listing import pages_of
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import JOBS, Option, Parsed
 from jobrun.cli.session import SERVER_OPTIONS, open_calls
 from jobrun.cli.several import try_all
 from jobrun.cli.signals import leave_on_signals
@@ -71,6 +71,8 @@ COMMANDS = (
         name="rm",
         summary="forget finished jobs and their output",
         words="ID... | --finished",
+        takes=JOBS,
+        many=True,
         description="A job that has not finished is refused, unless -f stops it first.",
         options=(
             Option("-f --force", "stop it first"),

@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from jobrun.cli.command import Command
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import FILES, Option, Parsed, choice
 from jobrun.cli.server_owner import CONFIG, DATA, OWNERS_COMMANDS, read_config
 from jobrun.cli.server_unit import SERVER_UNIT
 from jobrun.config.environment import Environment
@@ -26,7 +26,7 @@ IDLE_S = 90.0
 LATER = ("backup", "reindex")
 BELOW = (*OWNERS_COMMANDS, SERVER_UNIT)
 """Words behind `server` that the contract has."""
-LEVELS = "strong|medium|partial|none"
+LEVELS = ("strong", "medium", "partial", "none")
 
 
 def server(parsed: Parsed, environment: Environment) -> int:
@@ -162,10 +162,10 @@ COMMANDS = (
             DATA,
             CONFIG,
             Option("--insecure", "plaintext without login, on loopback, never for root"),
-            Option("--isolation", "the least isolation of jobs: none (others are not in this version)", LEVELS),
+            choice("--isolation", "the least isolation of jobs: none (others are not in this version)", LEVELS),
             Option("--slots", "how many jobs of one slot run at a time (four a CPU)", "N", parse_count),
             Option("--private", "be the private server of this user: what a client starts"),
-            Option("--socket", "listen at this unix socket (private server)", "PATH"),
+            Option("--socket", "listen at this unix socket (private server)", "PATH", takes=FILES),
             Option("--idle", "end after this long without job and client (private server: 90s)", "DUR", parse_duration),
         ),
         run=server,

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jobrun.cli.command import Command
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import FILES, FOLDERS, Option, Parsed
 from jobrun.cli.output import put, say
 from jobrun.cli.passwords import PASSWORD_STDIN, read_new_password
+from jobrun.cli.session import JSON
 from jobrun.cli.words import no_words, one_word
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NoSuchThing, Refusal
@@ -23,8 +24,10 @@ if TYPE_CHECKING:
     from jobrun.files.ready_file import Ready
     from jobrun.model.user import MachineToken
 
-DATA = Option("--data", "its data folder (JOBRUN_DATA_DIR; /var/lib/jobrun for root; else of XDG)", "DIR")
-CONFIG = Option("--config", "its file of settings", "FILE")
+DATA = Option(
+    "--data", "its data folder (JOBRUN_DATA_DIR; /var/lib/jobrun for root; else of XDG)", "DIR", takes=FOLDERS
+)
+CONFIG = Option("--config", "its file of settings", "FILE", takes=FILES)
 
 
 def passwd(parsed: Parsed, environment: Environment) -> int:
@@ -76,9 +79,13 @@ def new_cert(parsed: Parsed, environment: Environment) -> int:
     _tell_server(parsed, folder, "the certificate is made")
     with _explained(parsed):
         note_certificate(folder, made.fingerprint)
-    put(f"{made.fingerprint}\n")
-    _say_how_to_go_on(_ready(parsed, folder), made.fingerprint)
-    _list_ended(ended)
+    login = _login_line(_ready(parsed, folder), made.fingerprint)
+    if parsed.flag(JSON.key):
+        _put_certificate(made.fingerprint, login, ended)
+    else:
+        put(f"{made.fingerprint}\n")
+        _say_how_to_go_on(login)
+        _list_ended(ended)
     return 0
 
 
@@ -103,8 +110,18 @@ def health(parsed: Parsed, environment: Environment) -> int:
         found = health.tls_health(server, lambda: (_ready(parsed, folder) or first).fingerprint)
     if found != "SERVING":
         raise Refusal(f"{parsed.command}: {found}: the server is ending, or starts")
-    put(f"{found} {(_ready(parsed, folder) or first).line().removeprefix('ready ')}\n")
+    _put_health(parsed, found, _ready(parsed, folder) or first)
     return 0
+
+
+def _put_health(parsed: Parsed, found: str, ready: Ready) -> None:
+    address, _, fingerprint = ready.line().removeprefix("ready ").partition(" ")
+    if parsed.flag(JSON.key):
+        from jobrun.cli.jsontext import dump
+
+        put(dump({"health": found, "address": address, "fingerprint": fingerprint}))
+    else:
+        put(f"{found} {address} {fingerprint}".rstrip() + "\n")
 
 
 def read_config(parsed: Parsed) -> ServerFile:
@@ -187,16 +204,27 @@ def _refuse_operators(parsed: Parsed, folder: Path) -> None:
         raise Refusal(f"{parsed.command}: the server has its operator's certificate: put another one in its place")
 
 
-def _say_how_to_go_on(ready: Ready | None, fingerprint: str) -> None:
-    """With the line to paste, where a server runs, so that its address is known."""
+def _login_line(ready: Ready | None, fingerprint: str) -> str:
+    """The line to paste; empty where no server runs, so that its address is not known."""
     from jobrun.config.listen import reachable_host
 
-    what = "clients that trust the old certificate stop until they log in with the new fingerprint"
     if ready is None:
-        say(what)
-    else:
-        say(f"{what}:")
-        put(f"jobrun login {reachable_host(ready.host)}:{ready.port} --fingerprint {fingerprint}\n")
+        return ""
+    return f"jobrun login {reachable_host(ready.host)}:{ready.port} --fingerprint {fingerprint}"
+
+
+def _say_how_to_go_on(login: str) -> None:
+    say(f"clients that trust the old certificate stop until they log in with the new fingerprint{login and ':'}")
+    if login:
+        put(f"{login}\n")
+
+
+def _put_certificate(fingerprint: str, login: str, ended: list[MachineToken]) -> None:
+    from jobrun.cli.jsontext import dump, to_plain
+    from jobrun.wire.convert_auth import machine_token_to_wire
+
+    tokens = [to_plain(machine_token_to_wire(token)) for token in ended]
+    put(dump({"fingerprint": fingerprint, "login": login, "ended_tokens": tokens}))
 
 
 def _list_ended(tokens: list[MachineToken]) -> None:
@@ -232,7 +260,7 @@ OWNERS_COMMANDS = (
         "to each new connection from then on. Clients that trusted the old one stop, until they log in with the new\n"
         "fingerprint. Not where the server's config names a certificate: a new one in the place of that is seen by\n"
         "itself.",
-        options=(DATA, CONFIG),
+        options=(DATA, CONFIG, JSON),
         run=new_cert,
         example="jobrun server new-cert --data /var/lib/jobrun",
     ),
@@ -242,7 +270,7 @@ OWNERS_COMMANDS = (
         words="",
         description="Prints SERVING, where, and the fingerprint of its certificate, which clients compare, and leaves\n"
         "with 0; else one line on stderr, and 1. As the data folder's owner.",
-        options=(DATA,),
+        options=(DATA, JSON),
         run=health,
         example="jobrun server health",
     ),

@@ -43,8 +43,6 @@ OOMPolicy=continue
 TasksMax=infinity
 # Jobs get the first number; the server takes the second.
 LimitNOFILE=1024:524288
-# Control groups that jobs make are theirs.
-Delegate=yes
 # Jobs get no rights that this user has not: neither sudo nor rootless containers. Remove it where they must.
 NoNewPrivileges=yes
 
@@ -57,7 +55,7 @@ WantedBy=multi-user.target
 def unit(parsed: Parsed, environment: Environment) -> int:
     """Prints the unit of a server with these options, to run as this user. Raises Refusal."""
     no_words(parsed)
-    listen, config, data = parsed.filled(LISTEN.key), parsed.filled(CONFIG.key), parsed.filled(DATA.key)
+    listen, config, data = parsed.filled(LISTEN_AT.key), parsed.filled(CONFIG.key), parsed.filled(DATA.key)
     read_config(parsed)
     folder = os.path.abspath(data or server_data(environment))
     _refuse_others(parsed, folder)
@@ -66,7 +64,7 @@ def unit(parsed: Parsed, environment: Environment) -> int:
         raise Refusal(f"{parsed.command}: systemd starts nothing of the name {program}: copy it to a plainer path")
     words = [program, "server", "--data", folder]
     if listen is not None:
-        words += ["--listen", parse_listen(listen, f"{parsed.command}: {LISTEN.key}")]
+        words += ["--listen", parse_listen(listen, f"{parsed.command}: {LISTEN_AT.key}")]
     if config is not None:
         words += ["--config", os.path.abspath(config)]
     if os.geteuid() == 0:
@@ -115,14 +113,14 @@ def _user() -> str:
         return str(os.geteuid())
 
 
-LISTEN = Option("--listen", "where it shall listen, if not as the server does by itself", "HOST:PORT")
+LISTEN_AT = Option("--listen", "where it shall listen, if not as the server does by itself", "HOST:PORT")
 SERVER_UNIT = Command(
     name="server unit",
     summary="print a systemd unit for a server that runs as this user",
     words="",
     description="The unit starts this very file, with these options, on this data folder. Jobs go on when it is\n"
     "stopped or restarted. Put it where systemd looks, such as /etc/systemd/system/jobrun.service.",
-    options=(LISTEN, DATA, CONFIG),
+    options=(LISTEN_AT, DATA, CONFIG),
     run=unit,
     example="jobrun server unit --listen 0.0.0.0:50443",
 )

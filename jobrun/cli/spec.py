@@ -6,12 +6,11 @@ import os
 from collections.abc import Iterator
 
 from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_of
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import FILES, FOLDERS, Option, Parsed, choice
 from jobrun.cli.text import is_utf8, raw
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal
 from jobrun.config.numbers import parse_count, parse_grace
-from jobrun.limits import LIMITS
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import StartRequest
 
@@ -27,34 +26,25 @@ WITHHELD = (b"JOBRUN_TOKEN", b"JOBRUN_PASSWORD")
 SPEC_OPTIONS = (
     Option("--name", "a label for lists", "NAME"),
     Option("--env", "a variable of the job; a name alone copies yours", "K[=V]", many=True),
-    Option("--env-file", "a file of such lines; those that are empty or begin with # are left out", "FILE", many=True),
+    Option(
+        "--env-file",
+        "a file of such lines; those that are empty or begin with # are left out",
+        "FILE",
+        many=True,
+        takes=FILES,
+    ),
     Option("--secret", "a variable that is copied, and masked in the output (not in this version)", "K", many=True),
-    Option("--cwd", "the job's working folder", "DIR"),
+    Option("--cwd", "the job's working folder", "DIR", takes=FOLDERS),
     Option("-i", "read stdin to its end first, at most 1 MiB, and give it to the job"),
     Option("--grace", "from the stop signal to KILL (10s); 0s: KILL at once", "DUR", parse_grace),
     *LIMIT_OPTIONS,
     Option("--slots", "slots of the server that the job takes", "N", parse_count),
-    Option("--network", "what the job sees: host, or none (not in this version)", "host|none"),
-    Option("--upload", "send a folder to work in (not in this version)", "DIR"),
+    choice("--network", "what the job sees: host, or none (not in this version)", ("host", "none")),
+    Option("--upload", "send a folder to work in (not in this version)", "DIR", takes=FOLDERS),
     Option("--download", "fetch these files at the end (not in this version)", "GLOB", many=True),
     Option("--request-id", "makes starting it twice the same job: 1 to 64 of A-Z a-z 0-9 . _ -", "ID"),
-    Option("--id-file", "write the job's id there once it is known", "FILE"),
+    Option("--id-file", "write the job's id there once it is known", "FILE", takes=FILES),
 )
-
-
-_FIELDS = {
-    **{f"spec.limits.{limit.field}": limit.flag for limit in LIMITS},
-    **{f"spec.{name}": f"--{name}" for name in ("name", "env", "cwd", "slots", "grace", "network")},
-    "spec.argv": "the command",
-    "spec.stdin": "-i",
-    "request_id": "--request-id",
-}
-
-
-def in_words_of_options(text: str) -> str:
-    """A refusal of Start, with the option in the place of the request's field that its first words name."""
-    field, colon, rest = text.partition(": ")
-    return f"{_FIELDS[field]}: {rest}" if colon and field in _FIELDS else text
 
 
 def build_request(parsed: Parsed, environment: Environment, *, private: bool) -> StartRequest:

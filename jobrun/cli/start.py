@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jobrun.cli.codes import BROKEN_PIPE, OURS
 from jobrun.cli.command import Command
-from jobrun.cli.exit_codes import OURS
 from jobrun.cli.files import check_can_write, write_file
 from jobrun.cli.interruption import Interruption
-from jobrun.cli.options import Parsed
+from jobrun.cli.options import PROGRAM, Parsed
 from jobrun.cli.output import BrokenOutput, OutputFailed, put
 from jobrun.cli.session import JSON, RECONNECT, SERVER_OPTIONS, open_calls, target_of
 from jobrun.cli.signals import leave_on_signals
-from jobrun.cli.spec import SPEC_OPTIONS, build_request, in_words_of_options
+from jobrun.cli.spec import SPEC_OPTIONS, build_request
 from jobrun.cli.streaming import RESULT, say_goes_on, say_waiting, show_to_the_end
 from jobrun.config.environment import Environment
 from jobrun.config.errors import LoginNeeded, Refusal
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
-from jobrun.wire.gen.jobrun.v1.job_service_pb2 import StartRequest, StopRequest
+from jobrun.wire.gen.jobrun.v1.job_service_pb2 import StopRequest
 
 if TYPE_CHECKING:
     from jobrun.client.calls import Calls
 
 ID_FILE = "--id-file"
-BROKEN_PIPE = 128 + 13
 """What a shell says of a program that SIGPIPE ended."""
 
 
@@ -35,20 +34,11 @@ def run(parsed: Parsed, environment: Environment) -> int:
     request = build_request(parsed, environment, private=target_of(parsed, environment).takes_surroundings)
     calls = open_calls(parsed, environment, reconnect=True)
     interruption.sending()
-    job = _start(calls, request)
+    job = calls.start(request)
     interruption.started(calls, job.id)
     _write_id(parsed, job.id)
     say_waiting(job)
     return _show(calls, job, parsed)
-
-
-def _start(calls: Calls, request: StartRequest) -> Job:
-    from jobrun.client.errors import CallRefused
-
-    try:
-        return calls.start(request)
-    except CallRefused as refusal:
-        raise CallRefused(in_words_of_options(str(refusal))) from refusal
 
 
 def _show(calls: Calls, job: Job, parsed: Parsed) -> int:
@@ -77,7 +67,7 @@ def start(parsed: Parsed, environment: Environment) -> int:
     leave_on_signals()
     check_can_write(ID_FILE, parsed.text(ID_FILE))
     request = build_request(parsed, environment, private=target_of(parsed, environment).takes_surroundings)
-    job = _start(open_calls(parsed, environment), request)
+    job = open_calls(parsed, environment).start(request)
     _write_id(parsed, job.id)
     if parsed.flag(JSON.key):
         from jobrun.cli.jsontext import to_json
@@ -101,6 +91,7 @@ RUN = Command(
     name="run",
     summary="run a program as a job: its output streams back, its exit code becomes yours",
     words="PROGRAM [ARGUMENT...]",
+    takes=PROGRAM,
     description="Starts a job, streams its stdout to stdout and its stderr to stderr, and waits. Options end at the\n"
     "first word that is none. Ctrl-C stops the job; a lost connection or a closed terminal leaves it running:\n"
     'find it again by "jobrun list", go on with "jobrun attach ID". Exits as the program did; 128+N if signal N\n'
@@ -115,6 +106,7 @@ START = Command(
     name="start",
     summary="start a job and print its id",
     words="PROGRAM [ARGUMENT...]",
+    takes=PROGRAM,
     description='As run, but leaves once the job is on record. Exits 0, or as "jobrun help" says.',
     options=(*SPEC_OPTIONS, JSON, *SERVER_OPTIONS),
     run=start,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from jobrun.cli.command import Command
 from jobrun.cli.ids import find_job
-from jobrun.cli.options import Parsed
+from jobrun.cli.options import JOBS, Parsed
 from jobrun.cli.output import put
 from jobrun.cli.render import (
     NONE,
@@ -158,6 +158,7 @@ COMMANDS = (
         name="status",
         summary="show one job: state, limits, usage, and why it waits or ended",
         words="ID",
+        takes=JOBS,
         description="The last paragraph says why it is queued, or why it ended as it did, with the evidence.",
         options=(JSON, *SERVER_OPTIONS),
         run=status,

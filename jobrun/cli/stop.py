@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jobrun.cli.command import Command
 from jobrun.cli.ids import find_job
 from jobrun.cli.listing import pages_of
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import JOBS, Option, Parsed
 from jobrun.cli.output import put, say
 from jobrun.cli.render import finished_word
 from jobrun.cli.session import JSON, SERVER_OPTIONS, open_calls
@@ -107,6 +107,8 @@ COMMANDS = (
         name="stop",
         summary="stop jobs: a signal to the whole tree, the grace, then KILL",
         words="ID...",
+        takes=JOBS,
+        many=True,
         description="Answers when each has finished, and says how. Stopping a finished job just says how it ended.\n"
         "Another stop of the same job sends a signal only if it names one, and may only shorten the grace.",
         options=(

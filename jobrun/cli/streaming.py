@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from jobrun.cli.exit_codes import exit_code
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import FILES, Option, Parsed
 from jobrun.cli.output import STDERR, STDOUT, OutputFailed, say, write_all
 from jobrun.config.errors import Refusal
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
@@ -15,7 +15,7 @@ from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as service
 if TYPE_CHECKING:
     from jobrun.client.calls import Calls
 
-RESULT = Option("--result", "write the finished job there, as JSON", "FILE")
+RESULT = Option("--result", "write the finished job there, as JSON", "FILE", takes=FILES)
 DESCRIPTORS = {service.OUTPUT_STREAM_STDOUT: STDOUT, service.OUTPUT_STREAM_STDERR: STDERR}
 
 

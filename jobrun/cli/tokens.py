@@ -49,10 +49,9 @@ def create(parsed: Parsed, environment: Environment) -> int:
     try:
         _show(parsed, answer, _token_string(parsed, environment, answer.secret))
     except OutputFailed as error:
-        _take_back(accounts, answer.token)
-        raise OutputFailed(f"{error}: token {name} is revoked again") from error
+        raise OutputFailed(f"{error}: {_taken_back(accounts, answer.token)}") from error
     except (BrokenOutput, Refusal):
-        _take_back(accounts, answer.token)
+        say(_taken_back(accounts, answer.token))
         raise
     until = time_text(answer.token.expires_at)
     if not parsed.flag(JSON.key):
@@ -80,12 +79,13 @@ def _token_string(parsed: Parsed, environment: Environment, secret: str) -> str:
     return compose_token(server, known.pin, secret)
 
 
-def _take_back(accounts: Accounts, token: wire.MachineToken) -> None:
-    """Ends a token that nobody was told."""
+def _taken_back(accounts: Accounts, token: wire.MachineToken) -> str:
+    """Ends a token that nobody was told, and says whether it could."""
     try:
         accounts.revoke_token(token.id)
     except Refusal as refusal:
-        say(f"token {token.name} holds, and nobody has it: jobrun token revoke {token.id}: {refusal}")
+        return f"token {token.name} may still hold, and nobody has it: jobrun token revoke {token.id} ({refusal})"
+    return f"token {token.name} is revoked again"
 
 
 def _show(parsed: Parsed, answer: wire.CreateMachineTokenResponse, text: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobrun.cli.command import Command, group
 from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_in_words, limits_of
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import Option, Parsed, choice
 from jobrun.cli.output import put
 from jobrun.cli.passwords import PASSWORD_STDIN, read_new_password
 from jobrun.cli.render import time_text
@@ -19,9 +19,11 @@ from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as wire
 
 HEADER = ("NAME", "ROLE", "STATE", "SESSIONS", "TOKENS", "CREATED", "CEILINGS")
-ROLE = Option("--role", "viewer sees all jobs, user has his own, admin may do all", "viewer|user|admin")
+ROLE = choice("--role", "viewer sees all jobs, user has his own, admin may do all", ("viewer", "user", "admin"))
 STOP_JOBS, NO_CEILING, ENABLE = "--stop-jobs", "--no-ceiling", "--enable"
 EVERY = "all"
+CEILINGS = {limit.flag.removeprefix("--"): limit for limit in LIMITS}
+"""By the names that --no-ceiling takes."""
 CEILINGS_HELP = "Limits are ceilings: what the user's jobs may ask for at most, and get where they do not ask."
 
 
@@ -80,17 +82,16 @@ def set_(parsed: Parsed, environment: Environment) -> int:
 
 def _ended(parsed: Parsed) -> list[str]:
     """Fields of the ceilings that shall end. Raises UsageError."""
-    named = {limit.flag.removeprefix("--"): limit for limit in LIMITS}
     ended: list[str] = []
     for word in parsed.texts(NO_CEILING):
         if word == EVERY:
             ended += [limit.field for limit in LIMITS]
-        elif word not in named:
-            raise parsed.usage_error(f"{NO_CEILING}: {word or 'an empty text'} is none of {' '.join(named)} {EVERY}")
-        elif parsed.given(named[word].flag):
-            raise parsed.usage_error(f"{NO_CEILING} {word} and {named[word].flag} exclude each other")
+        elif word not in CEILINGS:
+            raise parsed.usage_error(f"{NO_CEILING}: {word or 'an empty text'} is none of {' '.join(CEILINGS)} {EVERY}")
+        elif parsed.given(CEILINGS[word].flag):
+            raise parsed.usage_error(f"{NO_CEILING} {word} and {CEILINGS[word].flag} exclude each other")
         else:
-            ended.append(named[word].field)
+            ended.append(CEILINGS[word].field)
     return ended
 
 
@@ -106,7 +107,12 @@ def remove(parsed: Parsed, environment: Environment) -> int:
     leave_on_signals()
     name = one_word(parsed, "NAME")
     open_accounts(parsed, environment).remove_user(name, stop_jobs=parsed.flag(STOP_JOBS))
-    put(escape(f"removed {name}") + "\n")
+    if parsed.flag(JSON.key):
+        from jobrun.cli.jsontext import dump
+
+        put(dump({"username": name}))
+    else:
+        put(escape(f"removed {name}") + "\n")
     return 0
 
 
@@ -168,7 +174,7 @@ USER = group(
             options=(
                 ROLE,
                 Option(ENABLE, "may log in again, after user disable"),
-                Option(NO_CEILING, "end one, such as memory, or all; may be repeated", "LIMIT"),
+                Option(NO_CEILING, "end one, such as memory, or all", "LIMIT", offers=(*CEILINGS, EVERY), many=True),
                 *LIMIT_OPTIONS,
                 JSON,
                 *SERVER_OPTIONS,
@@ -192,7 +198,7 @@ USER = group(
             summary="remove a user with his sessions and tokens",
             words="NAME",
             description="Refused while jobs of his have not finished, and for the last admin.",
-            options=(Option(STOP_JOBS, "stop his unfinished jobs first"), *SERVER_OPTIONS),
+            options=(Option(STOP_JOBS, "stop his unfinished jobs first"), JSON, *SERVER_OPTIONS),
             run=remove,
             example="jobrun user remove ann --stop-jobs",
             mixed=True,

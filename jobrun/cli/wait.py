@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from jobrun.cli.codes import OURS
 from jobrun.cli.command import Command
-from jobrun.cli.exit_codes import OURS, exit_code
+from jobrun.cli.exit_codes import exit_code
 from jobrun.cli.files import check_can_write
 from jobrun.cli.ids import find_job
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import JOBS, Option, Parsed
 from jobrun.cli.output import put, say
 from jobrun.cli.session import JSON, RECONNECT, SERVER_OPTIONS, open_calls
 from jobrun.cli.signals import leave_on_signals
@@ -56,10 +57,9 @@ def _wait_for(calls: Calls, word: str, until: float | None) -> Job | None:
     from jobrun.client.errors import LostConnection, NoServer
 
     job = find_job(calls, word)
-    if job.HasField("finished"):
-        return job
     try:
-        return calls.status(job.id) if calls.wait(job.id, until=until) else None
+        is_over = job.HasField("finished") or calls.wait(job.id, until=until)
+        return calls.status(job.id) if is_over else None
     except (LostConnection, NoServer, LoginNeeded) as error:
         raise Refusal(f"{error}: job {job.id} goes on: jobrun attach {job.id}") from error
 
@@ -76,6 +76,8 @@ COMMANDS = (
         name="wait",
         summary="wait until jobs have finished",
         words="ID...",
+        takes=JOBS,
+        many=True,
         description="Prints nothing. Exits as the last named job did, with the codes of run;\n"
         "125 once --timeout is over.",
         options=(

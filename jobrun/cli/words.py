@@ -19,8 +19,10 @@ def one_id(parsed: Parsed) -> str:
 def one_word(parsed: Parsed, what: str) -> str:
     """The only word; `what` it should be. Raises UsageError."""
     _refuse_late_options(parsed)
-    if len(parsed.words) != 1 or not is_utf8(parsed.words[0]):
-        raise parsed.usage_error(f"takes one {what}, not {' '.join(parsed.words) or 'nothing'}")
+    if not parsed.words:
+        raise parsed.usage_error(f"no {what}: give one")
+    if len(parsed.words) > 1 or not is_utf8(parsed.words[0]):
+        raise parsed.usage_error(f"takes one {what}, not {' '.join(parsed.words)}")
     return parsed.words[0]
 
 

@@ -12,8 +12,9 @@ import grpc
 
 from jobrun.client.access import Metadata
 from jobrun.client.connection import Connection
-from jobrun.client.errors import LostAnswer, is_lost
+from jobrun.client.errors import LostAnswer, SessionOver, is_lost
 from jobrun.client.retry import ask, ask_to_end
+from jobrun.config.errors import NoSuchThing, Refusal
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as admin
 from jobrun.wire.gen.jobrun.v1 import auth_service_pb2 as auth
 from jobrun.wire.gen.jobrun.v1 import token_service_pb2 as token
@@ -44,9 +45,14 @@ class Accounts:
         return self._auth(lambda stub, who: stub.WhoAmI(request, timeout=ANSWER_S, metadata=who))
 
     def revoke(self, *, all_sessions: bool) -> None:
-        """Ends the caller's session, or all of his."""
+        """Ends the caller's session, or all of his. Raises SessionOver where it had ended before, LostConnection where
+        it may have ended."""
         request = auth.RevokeTokenRequest(all_sessions=all_sessions)
-        self._auth(lambda stub, who: stub.RevokeToken(request, timeout=ANSWER_S, metadata=who))
+        self._end(
+            AuthServiceStub,
+            lambda stub, who: stub.RevokeToken(request, timeout=ANSWER_S, metadata=who),
+            gone=SessionOver,
+        )
 
     def change_password(self, current: str, new: str) -> None:
         """Changes the caller's own. Raises LostAnswer."""
@@ -143,7 +149,12 @@ class Accounts:
         self.who_am_i()
         return ask(self._connection, RECONNECT_S, stub, once)
 
-    def _end(self, stub: Callable[[grpc.Channel], Stub], call: Callable[[Stub, Metadata], Answer]) -> Answer | None:
+    def _end(
+        self,
+        stub: Callable[[grpc.Channel], Stub],
+        call: Callable[[Stub, Metadata], Answer],
+        gone: type[Refusal] = NoSuchThing,
+    ) -> Answer | None:
         """None: it is done, and the answer lost."""
         self.who_am_i()
-        return ask_to_end(self._connection, RECONNECT_S, stub, call)
+        return ask_to_end(self._connection, RECONNECT_S, stub, call, gone)

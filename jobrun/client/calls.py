@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
@@ -12,6 +13,7 @@ from jobrun.client.access import NOTHING, Metadata
 from jobrun.client.connection import Connection
 from jobrun.client.errors import LostConnection, NoServer
 from jobrun.client.retry import Retry, ask, ask_to_end
+from jobrun.config.errors import NoSuchThing
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as wire
 from jobrun.wire.gen.jobrun.v1.job_pb2 import Job
 from jobrun.wire.gen.jobrun.v1.job_service_pb2_grpc import JobServiceStub
@@ -49,7 +51,8 @@ class Calls:
         return self._try(lambda stub, who: stub.Start(request, timeout=ANSWER_S, metadata=who)).job
 
     def stop(self, request: wire.StopRequest) -> Job:
-        """Stops a job; answers when it has finished, however long that takes."""
+        """Stops a job; answers when it has finished, however long that takes. A retry sends no second signal."""
+        request.request_id = os.urandom(16).hex()
         return self._try(lambda stub, who: stub.Stop(request, metadata=who)).job
 
     def status(self, job_id: str) -> Job:
@@ -69,6 +72,7 @@ class Calls:
             self._reconnect_s,
             JobServiceStub,
             lambda stub, who: stub.Remove(request, timeout=ANSWER_S, metadata=who),
+            NoSuchThing,
         )
 
     def logs(self, request: wire.LogsRequest) -> Iterator[wire.LogsResponse]:

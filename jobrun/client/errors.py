@@ -35,6 +35,10 @@ class Unreachable(NoServer):
     """Nobody answers there now; it may be tried again."""
 
 
+class SessionOver(LoginNeeded):
+    """The server has ended the login that the call came with."""
+
+
 class LostAnswer(Refusal):
     """The call was sent, and may have been done; it must not be made a second time."""
 

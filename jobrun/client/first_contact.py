@@ -111,7 +111,7 @@ def _expected(server: Address, expected: str, environment: Environment) -> Trust
     certificate = fetch_certificate(server)
     shown = fingerprint_of(certificate)
     if not hmac.compare_digest(shown, expected):
-        raise CertificateRefused(f"{server} shows {shown}, not {expected}: nothing was sent to it: {RIGHT_ONE}")
+        raise CertificateRefused(f"{server} shows {shown}, not {expected}: nothing was sent to it", RIGHT_ONE)
     pinned = pinned_server(str(server), certificate)
     same = _verified(server, environment) == certificate
     return Trusted(pinned, system_server(str(server)) if same else pinned)

@@ -46,12 +46,14 @@ class PrivateServer:
         self._on_start = on_start
 
     def dial(self) -> str:
-        """The address of a server that answers; starts it first where it has to. Raises NoServer, FolderRefused."""
+        """The address of a server that answers; starts it first where it has to. Raises Refusal."""
         release = release_of(self._version)
         place = private_place(self._environment, private_build(self._version, self._build))
         socket = _answering(place)
         if socket is None or _is_older(place, release):
-            with _StartLock(place):
+            from jobrun.config.private_files import locked
+
+            with locked(os.path.join(place.data, "start.lock"), START_S + END_S, "set HOME or XDG_STATE_HOME"):
                 socket = self._start_unless_there(place, release)
         return "unix:" + socket
 
@@ -70,21 +72,6 @@ class PrivateServer:
         _start(place, self._environment)
         self._on_start()
         return place.socket
-
-
-class _StartLock:
-    """Held while a server is being started: two clients start one."""
-
-    def __init__(self, place: Place) -> None:
-        self._path = os.path.join(place.data, "start.lock")
-
-    def __enter__(self) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-        self._descriptor = os.open(self._path, flags, 0o600)
-        fcntl.lockf(self._descriptor, fcntl.LOCK_EX)
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
 
 
 def _answers(path: str) -> bool:

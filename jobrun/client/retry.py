@@ -9,9 +9,17 @@ import grpc
 
 from jobrun.client.access import NOTHING, Metadata
 from jobrun.client.connection import Connection
-from jobrun.client.errors import NoServer, Unreachable, is_retried, is_unanswered, refusal_of, wants_other_token
+from jobrun.client.errors import (
+    NoServer,
+    Unreachable,
+    is_lost,
+    is_retried,
+    is_unanswered,
+    refusal_of,
+    wants_other_token,
+)
 from jobrun.client.patience import Patience
-from jobrun.config.errors import NoSuchThing
+from jobrun.config.errors import Refusal
 
 Stub = TypeVar("Stub")
 Answer = TypeVar("Answer")
@@ -89,22 +97,23 @@ def ask_to_end(
     reconnect_s: float,
     stub: Callable[[grpc.Channel], Stub],
     call: Callable[[Stub, Metadata], Answer],
+    gone: type[Refusal],
 ) -> Answer | None:
-    """The answer to a call that ends something for good; None where it is gone at a later try, as the first one did
-    that and its answer is lost. Raises Refusal."""
-    failed = False
+    """The answer to a call that ends something for good, after which it is refused with `gone`; None where that comes
+    behind a lost answer, as the call that lost it did that. Raises Refusal."""
+    lost = False
 
     def once(stub: Stub, who: Metadata) -> Answer:
-        nonlocal failed
+        nonlocal lost
         try:
             return call(stub, who)
         except grpc.RpcError as error:
-            failed = failed or is_retried(error)
+            lost = lost or is_lost(error)
             raise
 
     try:
         return ask(connection, reconnect_s, stub, once)
-    except NoSuchThing:
-        if not failed:
+    except gone:
+        if not lost:
             raise
         return None

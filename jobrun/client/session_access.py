@@ -9,7 +9,7 @@ import time
 import grpc
 
 from jobrun.client.access import Metadata, bearer
-from jobrun.client.errors import details_of, status_of
+from jobrun.client.errors import SessionOver, details_of, status_of
 from jobrun.config.errors import LoginNeeded
 from jobrun.config.logins import Logins
 from jobrun.config.session_file import Session, this_moment
@@ -41,13 +41,13 @@ class SessionAccess:
             return bearer(self._session.access_token)
 
     def reject(self, used: Metadata, error: grpc.RpcError) -> None:
-        """The next metadata() asks for another token. Raises LoginNeeded where the refused one was just had."""
+        """The next metadata() asks for another token. Raises SessionOver where the refused one was just had."""
         with self._lock:
             if used != bearer(self._session.access_token):
                 return  # another thread has a newer one already
             soon = min(TOO_SOON_S, self._session.access_life_ns / 2e9)
             if self._taken_at is not None and time.monotonic() - self._taken_at < soon:
-                raise LoginNeeded(f"{self._address} takes no token of this login: {details_of(error)}") from error
+                raise SessionOver(f"{self._address} takes no token of this login: {details_of(error)}") from error
             self._refused = self._session.access_token
 
     def _is_good(self, session: Session) -> bool:
@@ -75,7 +75,7 @@ class SessionAccess:
             return refresh(channel, session, REFRESH_S)
         except grpc.RpcError as error:
             if status_of(error) is grpc.StatusCode.UNAUTHENTICATED:
-                raise LoginNeeded(f"session ended: jobrun login {self._address}") from error
+                raise SessionOver(f"session ended: jobrun login {self._address}") from error
             raise
 
 

@@ -24,7 +24,12 @@ NOT_YET_VALID, EXPIRED = 9, 10
 
 
 class CertificateRefused(LoginNeeded):
-    """The server does not prove itself as it did before; asking again would not help."""
+    """The server does not prove itself as it did before; asking again would not help. `what` is wrong, without what to
+    do about it."""
+
+    def __init__(self, what: str, do: str) -> None:
+        super().__init__(f"{what}: {do}")
+        self.what = what
 
 
 class WrongDates(Refusal):
@@ -100,14 +105,14 @@ def _refused(server: Address, trust: Trust, error: ssl.SSLCertVerificationError,
         return WrongDates(f"the certificate of {server} has expired: look at the clock here, and at the server")
     if error.verify_code == NOT_YET_VALID:
         return WrongDates(f"the certificate of {server} is not yet valid: look at the clock here, and at the server")
-    shown = fingerprint_of(fetch_certificate(server))
     if not trust.server.pinned:
-        why = f"nothing here verifies the certificate of {server} any more ({error.verify_message}): it is {shown}"
-        return CertificateRefused(f"{why}: {remedy}")
-    if shown == trust.server.pin:
-        return CertificateRefused(f"the certificate of {server} can not be used: {error.verify_message}")
-    what = f"THE CERTIFICATE OF {server} HAS CHANGED: it was {trust.server.pin}, it is {shown}"
-    return CertificateRefused(f"{what}: somebody may be in between: {remedy}")
+        what = f"nothing here verifies the certificate of {server} any more ({error.verify_message})"
+        return CertificateRefused(what, remedy)
+    if fingerprint_of(fetch_certificate(server)) == trust.server.pin:
+        return CertificateRefused(
+            f"the certificate of {server} can not be used ({error.verify_message})", "put another one in its place"
+        )
+    return CertificateRefused(f"THE CERTIFICATE OF {server} HAS CHANGED, somebody may be in between", remedy)
 
 
 def _no_tls(server: Address, error: ssl.SSLError) -> Refusal:

@@ -82,8 +82,7 @@ def _known_by(token: MachineLogin, logins: Logins) -> KnownServer:
     from jobrun.client.tls_check import CertificateRefused, fetch_certificate
 
     certificate = fetch_certificate(token.server)
-    shown = fingerprint_of(certificate)
-    if shown != token.pin:
-        what = f"THE CERTIFICATE OF {address} IS NOT THE ONE IN JOBRUN_TOKEN: that is {token.pin}, it shows {shown}"
-        raise CertificateRefused(f"{what}: {TOKEN_REMEDY}")
+    if fingerprint_of(certificate) != token.pin:
+        what = f"THE CERTIFICATE OF {address} IS NOT THE ONE IN JOBRUN_TOKEN, somebody may be in between"
+        raise CertificateRefused(what, TOKEN_REMEDY)
     return pinned_server(address, certificate)

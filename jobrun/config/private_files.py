@@ -100,21 +100,21 @@ def _sync_folder(folder: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: str, wait_s: float = LOCK_S) -> Iterator[None]:
+def locked(path: str, wait_s: float = LOCK_S, otherwise: str = "set JOBRUN_CONFIG_DIR") -> Iterator[None]:
     """Holds the lock file `path`, which is made where it is not there and never renamed; waits for who has it, `wait_s`
-    seconds at most. The kernel frees it at any end. Raises FileRefused."""
+    seconds at most. The kernel frees it at any end. Raises FileRefused; `otherwise`: what names another place."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise FileRefused(path, f"cannot be locked: {error.strerror}", "mend that, or set JOBRUN_CONFIG_DIR") from error
+        raise FileRefused(path, f"cannot be locked: {error.strerror}", f"mend that, or {otherwise}") from error
     try:
-        _take(descriptor, path, wait_s)
+        _take(descriptor, path, wait_s, otherwise)
         yield
     finally:
         os.close(descriptor)
 
 
-def _take(descriptor: int, path: str, wait_s: float) -> None:
+def _take(descriptor: int, path: str, wait_s: float, otherwise: str) -> None:
     never, until = threading.Event(), time.monotonic() + wait_s
     while True:
         try:
@@ -125,6 +125,6 @@ def _take(descriptor: int, path: str, wait_s: float) -> None:
                 raise FileRefused(path, "another jobrun has it locked, is it stopped?", do) from None
             never.wait(PAUSE_S)
         except OSError as error:  # a file system without locks
-            raise FileRefused(path, f"cannot be locked: {error.strerror}", "set JOBRUN_CONFIG_DIR") from error
+            raise FileRefused(path, f"cannot be locked: {error.strerror}", otherwise) from error
         else:
             return

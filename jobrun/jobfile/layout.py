@@ -29,7 +29,7 @@ READY, CLAIMED, EXECUTED = 1, 2, 3
 _MAGIC = b"jobrun\0\x01"  # the last byte is the format's version
 _HEADER = struct.Struct("<8sIQI")  # magic, key, created_ns, checksum
 _SLOT = struct.Struct("<QIIII16sQQQQQQ")
-_STOP = struct.Struct("<QQI32s")
+_STOP = struct.Struct("<QQIQ32s")
 _BLOCK = struct.Struct("<II")  # length, checksum
 _CRC = struct.Struct("<I")
 STOP_SIZE = 64
@@ -74,12 +74,14 @@ class Slot:
 
 
 class StopRequest:
-    """One entry of the control page. `signal` 0: none, it only joins."""
+    """One entry of the control page. `signal` 0: none, it only joins. `request`: the same number is the same request,
+    asked again; 0: it has none."""
 
-    __slots__ = ("accepted_ns", "by", "grace_ns", "signal")
+    __slots__ = ("accepted_ns", "by", "grace_ns", "request", "signal")
 
-    def __init__(self, accepted_ns: int, grace_ns: int, signal: int, by: str) -> None:
+    def __init__(self, accepted_ns: int, grace_ns: int, signal: int, by: str, request: int = 0) -> None:
         self.accepted_ns, self.grace_ns, self.signal, self.by = accepted_ns, grace_ns, signal, by
+        self.request = request
 
 
 def pack_header(header: Header) -> bytes:
@@ -154,7 +156,8 @@ def append_stop(fd: int, key: int, request: StopRequest) -> None:
     at = len(read_stops(fd, key))
     if at == MOST_STOPS:
         raise IndexError("the control page is full")
-    body = _STOP.pack(request.accepted_ns, request.grace_ns, request.signal, request.by.encode()[:NAME_SIZE])
+    by = request.by.encode()[:NAME_SIZE]
+    body = _STOP.pack(request.accepted_ns, request.grace_ns, request.signal, request.request, by)
     os.pwrite(fd, body + _CRC.pack(zlib.crc32(body, key)), CONTROL_AT + at * STOP_SIZE)
 
 
@@ -166,6 +169,6 @@ def read_stops(fd: int, key: int) -> list[StopRequest]:
         body = data[at : at + _STOP.size]
         if zlib.crc32(body, key) != _CRC.unpack_from(data, at + _STOP.size)[0]:
             break
-        accepted_ns, grace_ns, signal, by = _STOP.unpack(body)
-        found.append(StopRequest(accepted_ns, grace_ns, signal, by.rstrip(b"\0").decode("utf-8", "replace")))
+        accepted_ns, grace_ns, signal, request, by = _STOP.unpack(body)
+        found.append(StopRequest(accepted_ns, grace_ns, signal, by.rstrip(b"\0").decode("utf-8", "replace"), request))
     return found

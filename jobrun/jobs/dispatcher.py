@@ -12,6 +12,7 @@ import dataclasses
 import errno
 import logging
 import time
+from collections.abc import Iterable
 
 from jobrun.files.workdir import WorkFolders
 from jobrun.jobs.cpus import Cpus
@@ -22,7 +23,7 @@ from jobrun.jobs.local_engine import LocalEngine
 from jobrun.jobs.orders import StopOrder, Verdict
 from jobrun.jobs.queue import Queue
 from jobrun.logs.wakeups import Wakeups
-from jobrun.model.errors import JobDamaged, JobrunError, StorageFull, StoreError
+from jobrun.model.errors import JobDamaged, JobrunError, StorageFull, StoreError, TooManyStops
 from jobrun.model.job import End, Secrets, Usage
 from jobrun.model.lifecycle import EndReason, State
 from jobrun.store.jobs import JobStore, Request
@@ -225,7 +226,7 @@ class Dispatcher:
 
     # stopped
 
-    def stop(self, live: LiveJob, signal: int | None, grace_ns: int | None, by: str) -> None:
+    def stop(self, live: LiveJob, signal: int | None, grace_ns: int | None, by: str, request: int = 0) -> None:
         """Ask for it; `live.ended` tells when it is over. TooManyStops, JobDamaged.
 
         One that joins sends a signal only if it names one."""
@@ -242,10 +243,27 @@ class Dispatcher:
             if not joins or signal or grace_ns is not None:
                 first = 0 if joins else SIGTERM
                 grace = live.job.spec.grace_ns if grace_ns is None else grace_ns
-                self._engine.stop(live.id, StopOrder(signal=signal or first, grace_ns=grace, by=by))
+                order = StopOrder(signal=signal or first, grace_ns=grace, by=by, request=request)
+                self._engine.stop(live.id, order)
             live.stopped_by = live.stopped_by or by
-        except FileNotFoundError as error:
+        except OSError as error:
+            if _is_everybodys(error):
+                raise
             self._not_seen(live, error)
+
+    def stop_each(self, lives: Iterable[LiveJob], by: str, most_grace_ns: int | None = None) -> dict[LiveJob, OSError]:
+        """Ask for it of all of them. Those that could not be asked, as the machine has no room, and why."""
+        untold = {}
+        for live in lives:
+            grace = None if most_grace_ns is None else min(most_grace_ns, live.job.spec.grace_ns)
+            try:
+                self.stop(live, None, grace, by)
+            except (TooManyStops, JobDamaged) as error:  # it stops already; the next sweep tells its end
+                log.info("job %s: %s", live.id, error)
+            except OSError as error:
+                log.error("job %s could not be stopped: %s", live.id, error)
+                untold[live] = error
+        return untold
 
     def _end_unstarted(self, live: LiveJob) -> None:
         detail = f"stopped by {live.stopped_by} while it waited in the queue"

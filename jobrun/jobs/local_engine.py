@@ -18,7 +18,7 @@ from jobrun.jobfile import file, layout, lock
 from jobrun.jobs import job_records
 from jobrun.jobs.orders import Observation, Order, StopOrder, Verdict
 from jobrun.jobs.spawner_process import SpawnerProcess
-from jobrun.logs.watch import IN_CLOSE_WRITE, IN_Q_OVERFLOW, Inotify
+from jobrun.logs.watch import IN_ATTRIB, IN_CLOSE_WRITE, IN_Q_OVERFLOW, Inotify
 from jobrun.model.errors import JobDamaged, TooManyStops
 from jobrun.model.job import Secrets
 from jobrun.model.lifecycle import State
@@ -68,7 +68,7 @@ class LocalEngine:
         changed, with "" where that may be any; `on_loss()` when dispatches may have been lost with a spawner."""
         self._loop, self._on_change, self._on_start, self._on_loss = loop, on_change, on_start, on_loss
         self._ends = Inotify()
-        self._ends.add(str(self._folder.jobs), IN_CLOSE_WRITE)
+        self._ends.add(str(self._folder.jobs), IN_CLOSE_WRITE | IN_ATTRIB)  # of a supervisor that goes on killing
         loop.add_reader(self._ends.fd, self._take_ends)
         self._listen_to_spawner()
 
@@ -224,8 +224,11 @@ class LocalEngine:
             stops = layout.read_stops(fd, key)
             if stops and not order.signal and order.grace_ns >= min(stop.grace_ns for stop in stops):
                 return
+            if order.request and any(stop.request == order.request for stop in stops):
+                return
+            wanted = layout.StopRequest(time.time_ns(), order.grace_ns, order.signal, order.by, order.request)
             try:
-                layout.append_stop(fd, key, layout.StopRequest(time.time_ns(), order.grace_ns, order.signal, order.by))
+                layout.append_stop(fd, key, wanted)
             except IndexError:
                 raise TooManyStops(
                     f"job {job_id} was told to stop {layout.MOST_STOPS} times: wait for its end"
@@ -265,7 +268,11 @@ class LocalEngine:
 @contextlib.contextmanager
 def _opened(path: str, mode: int) -> Iterator[int]:
     """A job's file; what is damaged in it becomes JobDamaged."""
-    fd = os.open(path, mode | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fd = os.open(path, mode | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except PermissionError:  # it is ours, and so is the job: who may have taken the right away
+        os.chmod(path, 0o600)
+        fd = os.open(path, mode | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
         yield fd
     except layout.Damaged as error:

@@ -25,11 +25,12 @@ class Order:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StopOrder:
-    """`signal` 0: none, it only joins a stop that is under way."""
+    """`signal` 0: none, it only joins a stop that is under way. `request`: see request_hash.stop_request."""
 
     signal: int
     grace_ns: int
     by: str
+    request: int = 0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,14 @@ def request_hash(key: bytes, spec: JobSpec, secrets: Secrets) -> bytes:
     return digest.digest()
 
 
+def stop_request(user: str, request_id: str) -> int:
+    """8 bytes that tell a retried Stop from another one; 0 where it has no request_id. Raises InvalidRequest."""
+    if not request_id:
+        return 0
+    check_request_id(request_id)
+    return int.from_bytes(hashlib.blake2b(f"{user} {request_id}".encode(), digest_size=8).digest(), "little")
+
+
 def _parts(spec: JobSpec, secrets: Secrets) -> Iterator[bytes]:
     yield repr(len(spec.argv)).encode()
     yield from (word.encode() for word in spec.argv)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import time
 from collections.abc import AsyncGenerator, Coroutine
@@ -27,7 +26,6 @@ from jobrun.model.errors import (
     RequestIdRemoved,
     RequestIdReused,
     ShuttingDown,
-    TooManyStops,
 )
 from jobrun.model.job import Job, JobSpec, Secrets
 from jobrun.model.job_filter import JobFilter
@@ -170,14 +168,18 @@ class JobService:
         live = self._visible(caller, job_id)
         return live if isinstance(live, Job) else self._views.of(live, usage=True)
 
-    async def stop(self, caller: Caller, job_id: str, signal: int | None, grace_ns: int | None) -> tuple[Job, bool]:
-        """Its end, and whether there was anything to stop. Goes on when the call is cut; a second one joins."""
+    async def stop(
+        self, caller: Caller, job_id: str, signal: int | None, grace_ns: int | None, request_id: str
+    ) -> tuple[Job, bool]:
+        """Its end, and whether there was anything to stop. Goes on when the call is cut; a second one joins, and the
+        same one asks for nothing."""
         spec_checks.check_stop(signal, grace_ns)
+        request = request_hash.stop_request(caller.user, request_id)
         live = self._visible(caller, job_id)
         _check_touches(caller, live.job if isinstance(live, LiveJob) else live)
         if isinstance(live, Job):
             return live, False
-        self._jobs.stop(live, signal, grace_ns, caller.user)
+        self._jobs.stop(live, signal, grace_ns, caller.user, request)
         await live.ended.wait()
         return live.job, True
 
@@ -268,13 +270,11 @@ class JobService:
 
     async def stop_all(self, user: str, by: str) -> None:
         """Stop them, and wait for their ends. For a user who can start no more. Raises ShuttingDown: they are stopping,
-        ask again."""
+        ask again; OSError: the machine has no room to stop one of them, the others were."""
         if accepting := self._accepting.get(user):
             await asyncio.wait(accepting)
-        for live in (his := self._unfinished(user)):
-            with contextlib.suppress(TooManyStops, JobDamaged):  # it stops already; the next sweep tells its end
-                self._jobs.stop(live, None, None, by)
-        ends = asyncio.gather(*(live.ended.wait() for live in his))
+        untold = self._jobs.stop_each(his := self._unfinished(user), by)
+        ends = asyncio.gather(*(live.ended.wait() for live in his if live not in untold))
         closing = asyncio.ensure_future(self._closing.wait())
         try:
             await asyncio.wait((ends, closing), return_when=asyncio.FIRST_COMPLETED)
@@ -283,6 +283,8 @@ class JobService:
         finally:
             ends.cancel()
             closing.cancel()
+        if untold:
+            raise next(iter(untold.values()))
 
     # of all, for a server that takes its jobs along
 
@@ -294,10 +296,8 @@ class JobService:
         if accepting := set().union(*self._accepting.values()):
             await asyncio.wait(accepting)
         begun = [one for one in self._jobs.live.values() if one.phase is not Phase.WAITING and not one.ended.is_set()]
-        for live in begun:
-            with contextlib.suppress(TooManyStops, JobDamaged):  # as in stop_all
-                self._jobs.stop(live, None, min(most_grace_ns, live.job.spec.grace_ns), by)
-        await asyncio.gather(*(live.ended.wait() for live in begun))
+        untold = self._jobs.stop_each(begun, by, most_grace_ns)
+        await asyncio.gather(*(live.ended.wait() for live in begun if live not in untold))
 
     # what they share
 

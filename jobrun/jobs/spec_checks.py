@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from jobrun.limits import COUNT, LIMITS, MOST, NANOSECONDS
+from jobrun.model.amounts import amount
 from jobrun.model.errors import InvalidRequest, NotEnforceable
 from jobrun.model.job import JobSpec, Secrets
 
@@ -25,8 +26,10 @@ MOST_PATH = 4095
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ground:
-    """What a server has to offer. `slots` None: no bound. `fresh_folders`: a relative cwd is inside one."""
+    """What a server has to offer. `slots` None: no bound. `fresh_folders`: a relative cwd is inside one. `hard_limits`:
+    see there."""
 
+    hard_limits: Mapping[str, int]
     cpus: int
     slots: int | None
     fresh_folders: bool
@@ -112,6 +115,13 @@ def _limits(spec: JobSpec, secrets: Secrets, ground: Ground) -> None:
     if spec.limits.get("cpus", 0) > ground.cpus:
         text = f"{spec.limits['cpus']} is not within 1 to {ground.cpus}, what this machine has"
         raise InvalidRequest("spec.limits.cpus", text)
+    for limit in LIMITS:
+        value, most = spec.limits.get(limit.field, 0), ground.hard_limits.get(limit.field)
+        if most is not None and value > most:
+            hard = f"the hard limit of {amount(most, limit.unit)} that the server was started with"
+            raise NotEnforceable(
+                f"spec.limits.{limit.field}: {amount(value, limit.unit)} is above {hard}: ask for less"
+            )
 
 
 def _slots(spec: JobSpec, secrets: Secrets, ground: Ground) -> None:

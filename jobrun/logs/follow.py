@@ -50,13 +50,15 @@ Start = Cursor | TailLines | Since
 async def read_log(
     job_id: str, path: Path, start: Start, streams: frozenset[int], following: Following | None
 ) -> AsyncIterator[Batch | Gap]:
-    """Batches and gaps, up to the end of the job's output; without `following` up to what is there now.
+    """Batches and gaps, up to the end of the job's output; without `following` up to what is there now. A batch without
+    a record only says where the reading is: first where it begins, then behind what other streams have.
 
     InvalidRequest for a cursor that is none; JobDamaged; FileNotFoundError where the job has no file yet."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     opening = asyncio.ensure_future(_open(fd, streams, start))
     try:
         log = await asyncio.shield(opening)
+        yield Batch([], log.cursor)
         if following is None:
             while (event := log.next()) is not None:
                 yield event
@@ -115,6 +117,11 @@ class OpenLog:
         self._end_told = False
         self.has_ended = False
         self._seek(start)
+
+    @property
+    def cursor(self) -> int:
+        """Where it is."""
+        return self._reader.cursor
 
     def _seek(self, start: Start) -> None:
         log, key = self._reader, self._reader.key

@@ -7,7 +7,7 @@ import os
 import struct
 from collections.abc import Iterator
 
-IN_MODIFY, IN_CLOSE_WRITE, IN_Q_OVERFLOW = 0x2, 0x8, 0x4000
+IN_MODIFY, IN_ATTRIB, IN_CLOSE_WRITE, IN_Q_OVERFLOW = 0x2, 0x4, 0x8, 0x4000
 _EVENT = struct.Struct("iIII")  # watch, mask, cookie, length of the name
 _READ = 64 << 10
 

@@ -30,7 +30,7 @@ class JobSpec:
     grace_ns: int = DEFAULT_GRACE_NS
     umask: int = 0o022
     asked: frozenset[str] = frozenset()
-    """Which of slots, grace, umask, network the caller set himself: answers show only those."""
+    """Which of slots, grace, umask, network the caller set himself: answers show only those, and never umask."""
     has_stdin: bool = False
 
 

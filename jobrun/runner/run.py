@@ -25,6 +25,8 @@ KILL_AGAIN_NS = 20_000_000
 """Between two looks for what a kill has missed; doubled each time, up to a second."""
 SURVIVORS_AFTER_NS = 10_000_000_000
 """What lives so long after its KILL is told, and the job is over."""
+LONGEST_WAIT_MS = (1 << 31) - 1
+"""poll(2) takes an int. What is due later, after 24.8 days, is waited for in parts."""
 
 
 class Run:
@@ -43,6 +45,7 @@ class Run:
         self._stops_seen = 0
         self._started = 0
         self._timeout_at = self._kill_at = NEVER
+        self._term_sent = False
         self._killing_since = 0
         self._kill_pause = KILL_AGAIN_NS
         self._recorded = False
@@ -121,7 +124,8 @@ class Run:
 
     def _milliseconds(self) -> int | None:
         due = min(self._timeout_at, self._kill_at, self._limits.due)
-        return None if due == NEVER else max(0, -(-(due - time.monotonic_ns()) // 1_000_000))
+        left = -(-(due - time.monotonic_ns()) // 1_000_000)
+        return None if due == NEVER else max(0, min(left, LONGEST_WAIT_MS))
 
     def _take_signals(self) -> None:
         if _signal.SIGUSR1 in os.read(self._wake, 4096):
@@ -147,9 +151,10 @@ class Run:
             self._verdict = ending.of_first_process(status, self._order, cpu_ns)
 
     def _end_rest(self) -> None:
-        """What the first process left behind gets the same as a stop would give it."""
-        if self._kill_at == NEVER:
-            self._end_tree(_signal.SIGTERM, self._order.grace_ns)
+        """What the first process left behind gets the same as a stop would give it. Where a grace runs already, by
+        another signal, it gets TERM within that: a shell's background processes ignore INT."""
+        if not self._term_sent and not self._killing_since:
+            self._end_tree(_signal.SIGTERM, self._order.grace_ns if self._kill_at == NEVER else NEVER)
 
     # the end
 
@@ -164,6 +169,7 @@ class Run:
 
     def _end_tree(self, signal: int, grace_ns: int) -> None:
         """The signal once to every process, CONT, the grace, KILL. Never longer than a grace that runs already."""
+        self._term_sent = self._term_sent or signal == _signal.SIGTERM
         if signal and grace_ns:
             tree.signal_all(signal)
             tree.signal_all(_signal.SIGCONT)
@@ -198,6 +204,7 @@ class Run:
         if now - self._killing_since >= SURVIVORS_AFTER_NS and not self._recorded:
             self._pump.drain()
             self._record(survivors=len(tree.descendants(os.getpid())))
+            os.utime(self._claim.fd)  # to close the file tells the server, but that comes late
 
     def _record(self, *, survivors: int) -> None:
         if self._recorded:

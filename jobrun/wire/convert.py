@@ -77,10 +77,10 @@ def filter_from_wire(wanted: job_service_pb2.ListFilter, caller: str) -> JobFilt
 
 
 def _numbers(kind: type[Number], values: Iterable[int], field: str) -> frozenset[Number]:
-    try:
-        return frozenset(kind(value) for value in values)
-    except ValueError as error:
-        raise InvalidRequest(field, f"not known: {error}") from None
+    found = frozenset(values)
+    if unknown := found.difference(kind):
+        raise InvalidRequest(field, f"{min(unknown)} is none that this server knows")
+    return frozenset(map(kind, found))
 
 
 def _time(wanted: job_service_pb2.ListFilter, field: str) -> int:
@@ -111,8 +111,16 @@ def job_to_wire(job: Job, *, spec: bool = True) -> job_pb2.Job:
     return wire
 
 
+def listed_job_to_wire(job: Job) -> job_pb2.Job:
+    """As it stands, without the names of its environment."""
+    wire = job_to_wire(job)
+    wire.spec.ClearField("env")
+    wire.spec.ClearField("secret_env")
+    return wire
+
+
 def spec_to_wire(spec: JobSpec) -> job_pb2.JobSpec:
-    """As it was asked for, values of the environment and stdin left out."""
+    """As it was asked for; values of the environment, stdin and umask left out."""
     wire = job_pb2.JobSpec(
         argv=spec.argv,
         name=spec.name,
@@ -126,8 +134,6 @@ def spec_to_wire(spec: JobSpec) -> job_pb2.JobSpec:
         wire.slots = spec.slots
     if "grace" in spec.asked:
         wire.grace.CopyFrom(duration(spec.grace_ns))
-    if "umask" in spec.asked:
-        wire.umask = spec.umask
     if "network" in spec.asked:
         wire.network = job_pb2.NETWORK_HOST
     return wire

@@ -16,7 +16,8 @@ USAGE = """\
 usage: python3 build.py COMMAND
   run -- ARGV...           build for this machine if needed, and run ARGV as a job
   run COMMAND...           the same with any command of jobrun: run list -a
-  test [PYTEST ARGS]       the whole test suite, some at once, or what pytest is told to take, one by one
+  test [PYTEST ARGS]       the whole test suite, or the folders of it that are named, some at once; or what pytest is
+                           told to take, one by one
   check                    ruff, mypy, buf lint, and whether what is generated is current
   proto                    generate jobrun/wire/gen from proto/
   docs                     make docs/reference and docs/man from the program's tables
@@ -77,13 +78,15 @@ def test(words: list[str]) -> NoReturn:
     install_tools()
     fresh_dist()
     os.chdir(ROOT)
-    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "pytest", *(words or _all_at_once())])
+    os.execv(VENV_PYTHON, [str(VENV_PYTHON), "-m", "pytest", *_some_at_once(words), *words])
 
 
-def _all_at_once() -> list[str]:
-    """How pytest runs the whole suite: a worker more than there are CPUs, as tests wait a third of their time. By file,
-    as the tests of one share servers; in the order of the names, so that the quickest, those of tests/unit, come last
-    and no worker is left alone with a long one."""
+def _some_at_once(words: list[str]) -> list[str]:
+    """How pytest runs the whole suite, or folders of it: a worker more than there are CPUs, as tests wait a third of
+    their time. By file, as the tests of one share servers; in the order of the names, so that the quickest, those of
+    tests/unit, come last and no worker is left alone with a long one."""
+    if words and not any(os.path.isdir(word) for word in words):
+        return []
     workers = len(os.sched_getaffinity(0)) + 1
     return ["--numprocesses", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
 

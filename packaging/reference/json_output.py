@@ -27,6 +27,8 @@ PRINTS: Mapping[str, tuple[str, str]] = {
     "audit show": ("AuditEvent", "one a line"),
 }
 """What each command prints that prints a message of the protocol."""
+ONE = frozenset({"version", "server health", "server new-cert", "user remove"})
+"""Those of OWN that print one object, the others one a line."""
 OWN: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "logs": (
         ("time", "text", "When the supervisor read it, in UTC."),
@@ -35,6 +37,17 @@ OWN: Mapping[str, tuple[tuple[str, str, str], ...]] = {
         ("cursor", "number", "Where to go on: `jobrun logs --cursor N`."),
         ("gap_bytes", "number", "Instead of time, stream and data: so many bytes are missing in this place."),
     ),
+    "server health": (
+        ("health", "text", "`SERVING`: any other one is an error."),
+        ("address", "text", "Where it listens; with `insecure:` before it where it has no TLS."),
+        ("fingerprint", "text", "Of its certificate, `sha256:HEX`; empty without TLS."),
+    ),
+    "server new-cert": (
+        ("fingerprint", "text", "Of the new certificate, `sha256:HEX`."),
+        ("login", "text", "The command to log in by; empty where no server runs."),
+        ("ended_tokens", "list", f"{link('MachineToken')}: those that end by it."),
+    ),
+    "user remove": (("username", "text", "Who was removed."),),
     "doctor": (
         ("check", "text", "What was looked at."),
         ("result", "text", "What was found."),
@@ -92,7 +105,7 @@ def _where(name: str) -> str:
 
 
 def _how_many(name: str) -> str:
-    return PRINTS[name][1] if name in PRINTS else "one" if name == "version" else "one a line"
+    return PRINTS[name][1] if name in PRINTS else "one" if name in ONE else "one a line"
 
 
 def _own(name: str) -> str:
@@ -135,5 +148,5 @@ def _kind(kind: str, known: Protocol) -> str:
 
 
 def _enum(enum: Enum) -> str:
-    rows = [(code(name), comment) for name, _, comment in enum.values]
+    rows = [(code(name), comment) for name, comment in enum.values]
     return section(enum.name, paragraph(enum.comment), table(("name", "meaning"), rows))

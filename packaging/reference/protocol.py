@@ -29,16 +29,15 @@ _WORDS = {number: name.removeprefix("TYPE_").lower() for name, number in FieldDe
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """One field. `kind`: as proto/ writes it; `one_of`: the name of the oneof that it belongs to."""
+    """One field. `kind`: as proto/ writes it; `one_of`: whether it belongs to a oneof."""
 
     name: str
-    number: int
     kind: str
     comment: str
     repeated: bool = False
     map_of: tuple[str, str] | None = None
     optional: bool = False
-    one_of: str = ""
+    one_of: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,11 +51,11 @@ class Message:
 
 @dataclasses.dataclass(frozen=True)
 class Enum:
-    """One enum: names, numbers, comments."""
+    """One enum: names, comments."""
 
     name: str
     comment: str
-    values: Sequence[tuple[str, int, str]]
+    values: Sequence[tuple[str, str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,10 +71,11 @@ class Method:
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """One service."""
+    """One service. `file`: where it and its messages are, in proto/."""
 
     name: str
     comment: str
+    file: str
     methods: Sequence[Method]
 
 
@@ -128,15 +128,12 @@ def _field(message: DescriptorProto, at: int, comment: str) -> Field:
     entry = entries.get(_short(field.type_name))
     return Field(
         name=field.name,
-        number=field.number,
         kind=_kind(field),
         comment=comment,
         repeated=field.label == FieldDescriptorProto.LABEL_REPEATED,
         map_of=None if entry is None else (_kind(entry.field[0]), _kind(entry.field[1])),
         optional=field.proto3_optional,
-        one_of=message.oneof_decl[field.oneof_index].name
-        if field.HasField("oneof_index") and not field.proto3_optional
-        else "",
+        one_of=field.HasField("oneof_index") and not field.proto3_optional,
     )
 
 
@@ -154,16 +151,14 @@ def _enums(file: FileDescriptorProto, comments: Comments) -> Iterator[Enum]:
         yield Enum(enum.name, comments.get((_ENUMS, number), ""), _values(enum, number, comments))
 
 
-def _values(enum: EnumDescriptorProto, number: int, comments: Comments) -> list[tuple[str, int, str]]:
-    return [
-        (value.name, value.number, comments.get((_ENUMS, number, _VALUES, at), ""))
-        for at, value in enumerate(enum.value)
-    ]
+def _values(enum: EnumDescriptorProto, number: int, comments: Comments) -> list[tuple[str, str]]:
+    return [(value.name, comments.get((_ENUMS, number, _VALUES, at), "")) for at, value in enumerate(enum.value)]
 
 
 def _services(file: FileDescriptorProto, comments: Comments) -> Iterator[Service]:
     for number, service in enumerate(file.service):
-        yield Service(service.name, comments.get((_SERVICES, number), ""), list(_methods(service, number, comments)))
+        methods = list(_methods(service, number, comments))
+        yield Service(service.name, comments.get((_SERVICES, number), ""), file.name, methods)
 
 
 def _methods(service: ServiceDescriptorProto, number: int, comments: Comments) -> Iterator[Method]:

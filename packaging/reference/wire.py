@@ -1,16 +1,15 @@
-"""wire.md: services, messages and who may call what."""
+"""wire.md: services, and who may call what."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from jobrun.auth.access import ACCESS
-from reference.markdown import code, link, page, paragraph, section, table
-from reference.protocol import PACKAGE, Enum, Field, Message, Method, Protocol, Service, protocol
+from reference.markdown import code, page, paragraph, section, table
+from reference.protocol import PACKAGE, Method, Service, protocol
 
 INTRODUCTION = """\
-The protocol of a jobrun server: gRPC, package `jobrun.v1`. The files in `proto/` are what a program is generated from;
-this page says the same for reading. Fields are added, never renumbered or reused.
+The protocol of a jobrun server: gRPC, package `jobrun.v1`. The files in `proto/` are what a program is generated from,
+and say what each message and field means: a job is in [job.proto](../../proto/jobrun/v1/job.proto). Fields are added,
+never renumbered or reused. This page says which calls there are, and who may make them.
 """
 TOKENS = """\
 A call carries its token in the metadata `authorization`, as `Bearer TOKEN`. On a private server's socket, and on a
@@ -33,41 +32,17 @@ def wire_page() -> str:
         paragraph(TOKENS),
         *(_service(service) for service in known.services),
         section("Health and reflection", paragraph(OTHERS), table(("call", "needs"), others)),
-        section("Messages", *(_message(message, known) for message in known.messages.values())),
-        section("Enums", *(enum_section(enum) for enum in known.enums.values())),
     )
 
 
 def _service(service: Service) -> str:
     rows = [_method(service, method) for method in service.methods]
     head = ("call", "request", "answer", "needs", "does")
-    return section(service.name, paragraph(service.comment), table(head, rows))
+    where = f"Its messages: [{service.file}](../../proto/{service.file})."
+    return section(service.name, paragraph(f"{service.comment} {where}"), table(head, rows))
 
 
 def _method(service: Service, method: Method) -> tuple[str, ...]:
     need = ACCESS[f"/{PACKAGE}.{service.name}/{method.name}"]
-    answer = f"stream of {link(method.response)}" if method.streams else link(method.response)
-    return code(method.name), link(method.request), answer, need.value, method.comment
-
-
-def _message(message: Message, known: Protocol) -> str:
-    rows = [(str(field.number), code(field.name), _type(field, known), _about(field)) for field in message.fields]
-    fields = table(("number", "field", "type", "meaning"), rows) or paragraph("No fields.")
-    return section(message.name, paragraph(message.comment) if message.comment else "", fields, level=3)
-
-
-def _type(field: Field, known: Protocol) -> str:
-    if field.map_of is not None:
-        return f"map of {field.map_of[0]} to {field.map_of[1]}"
-    kind = link(field.kind) if field.kind in known.messages or field.kind in known.enums else field.kind
-    return f"repeated {kind}" if field.repeated else f"optional {kind}" if field.optional else kind
-
-
-def _about(field: Field) -> str:
-    return f"{field.comment} One of `{field.one_of}`.".strip() if field.one_of else field.comment
-
-
-def enum_section(enum: Enum) -> str:
-    """An enum, with what its values mean."""
-    rows: Iterable[tuple[str, ...]] = [(str(number), code(name), comment) for name, number, comment in enum.values]
-    return section(enum.name, paragraph(enum.comment), table(("number", "name", "meaning"), rows), level=3)
+    answer = f"stream of {code(method.response)}" if method.streams else code(method.response)
+    return code(method.name), code(method.request), answer, need.value, method.comment

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import datetime
 import os
+import signal
 from pathlib import Path
 
 import grpc
 import pytest
 
+from jobrun.jobfile import layout
 from jobrun.wire.gen.jobrun.v1 import job_pb2, job_service_pb2
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import ListFilter, ListRequest, LogsRequest, WatchRequest
 from tests.api.conftest import WITHIN_S, Server
@@ -107,6 +110,25 @@ def test_a_stop_at_once_after_the_start_is_never_lost(private: Server) -> None:
     for _ in range(20):
         job = private.start("sleep", "300")
         assert private.stop(job.id).finished.reason == job_pb2.END_REASON_STOPPED
+
+
+def test_a_stop_that_is_asked_for_again_sends_no_second_signal(private: Server) -> None:
+    """A program would get INT twice, and take the second one for "at once": its work of the day is lost."""
+    trap = "trap 'n=$((n+1)); echo $n; [ $n -lt 2 ] || exit 7' INT; echo 0; while :; do sleep 0.05; done"
+    job = private.start("/bin/sh", "-c", trap)
+    logs = private.jobs.Logs(LogsRequest(job_id=job.id, follow=True), timeout=WITHIN_S)
+    assert next(logs).batch.records[0].data == b"0\n"
+    stops = []
+    for request_id in ("once", "once", "once", "again"):
+        request = job_service_pb2.StopRequest(job_id=job.id, signal=signal.SIGINT, request_id=request_id)
+        request.grace.FromTimedelta(datetime.timedelta(days=366))
+        stops.append(private.jobs.Stop.future(request, timeout=WITHIN_S))
+        if not stops[1:]:
+            assert next(logs).batch.records[0].data == b"1\n"
+    assert {stop.result().job.finished.exit_code for stop in stops} == {7}
+    with open(private.data / "jobs" / job.id, "rb") as file:
+        told = layout.read_stops(file.fileno(), layout.read_header(file.fileno()).key)
+    assert [one.signal for one in told] == [signal.SIGINT] * 2
 
 
 def test_a_finished_job_alone_can_be_removed(private: Server) -> None:

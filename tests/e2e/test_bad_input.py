@@ -56,6 +56,31 @@ def test_a_duration_that_is_one(warm: Home, text: str) -> None:
     assert warm.jobrun("run", "--grace", text, "true").code == 0
 
 
+def test_the_longest_durations_of_all(warm: Home) -> None:
+    """A month is more than some clocks of a machine can count: the job would be lost, or not waited for."""
+    limits = ["--timeout", "366d", "--grace", "366d", "--cpu-time", "366d"]
+    latch = warm.latch()
+    job = warm.start(*limits, "sh", "-c", f"echo out; {latch.wait}")
+    waits = [
+        warm.client("wait", "--timeout", "366d", "--reconnect", "366d", job),
+        warm.client("attach", "--reconnect", "366d", job),
+        warm.client("logs", "-f", "--since", "366d", "--reconnect", "366d", job),
+    ]
+    for reading in waits[1:]:
+        reading.read_until(b"out\n")
+    assert waits[0].running()
+    latch.open()
+    for waiting in waits:
+        waiting.finish().passed()
+    warm.jobrun("rm", "--finished", "--older", "366d").passed()
+    assert warm.jobrun("logs", "--since", "366d", job).passed().out == "out\n"
+    gate = warm.gate()
+    stopped = warm.start("sh", "-c", f"trap 'exit 7' TERM; {gate.hold} while :; do sleep 0.05; done")
+    gate.wait_opened()
+    warm.jobrun("stop", "--grace", "366d", stopped).passed()
+    assert warm.wait(stopped) == 7
+
+
 @pytest.mark.parametrize("text", ["2000000000", "9007199254740992", "900000K", "8192T", "3G"])
 def test_a_size_that_is_one(warm: Home, text: str) -> None:
     """As above."""

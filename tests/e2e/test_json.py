@@ -7,7 +7,9 @@ import json
 import re
 from typing import Any
 
+from tests.e2e.client import BUILT
 from tests.e2e.home import Home
+from tests.e2e.terminal import Terminal
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 JOB = {"id", "user", "spec", "created_at", "effective_limits", "unix_user", "isolation", "token_name", "enforcements"}
@@ -120,6 +122,17 @@ def test_an_error_is_no_json(warm: Home) -> None:
     warm.jobrun("status", "--json", "zzzzzz").refused(3)
     mixed = warm.jobrun("stop", "--json", "zzzzzz", "yyyyyy")
     assert (mixed.code, mixed.stdout) == (3, b"")
+
+
+def test_an_empty_list(home: Home) -> None:
+    """A newcomer would not know whether the header is all; a script would find a line that is no job."""
+    plain = home.jobrun("list").passed()
+    assert plain.out.split()[0] == "ID"
+    assert "list -a" not in plain.err
+    terminal = Terminal([BUILT, "list"], home.environment(), home.work)
+    code, shown = terminal.finish()
+    terminal.close()
+    assert (code, "jobrun list -a shows" in shown) == (0, True), shown
 
 
 def test_list_for_people(warm: Home) -> None:

@@ -182,9 +182,20 @@ def test_more_cpus_than_there_are(warm: Home) -> None:
 
 
 def test_a_limit_above_the_hard_one_of_the_server(home: Home) -> None:
-    """A wish that the machine can not hold would be dropped: neither refused nor told."""
-    done = home.shell("ulimit -n 512; jobrun run --open-files 100000 sh -c 'ulimit -n'")
-    assert done.code == 125 or done.out.strip() == str(home.status("@last")["effective_limits"]["open_files"]), done
+    """A wish that the machine can not hold would be dropped, or put on record and fail at the start."""
+    if os.getuid() == 0:  # else root may raise them
+        home.env["AS"] = "setpriv --bounding-set=-sys_resource"
+    server = 'ulimit -n 512; ulimit -t 1000; exec $AS "$JR" start --cpu-time 998s --open-files 512 sh -c "ulimit -Ht"'
+    job = home.shell(server).passed().out.strip()
+    assert (home.wait(job), home.jobrun("logs", job).passed().out) == (0, "1000\n")
+    assert "512" in home.jobrun("start", "--open-files", "513", "true").refused(1)
+    assert "998" in home.jobrun("start", "--cpu-time", "999s", "true").refused(1)
+    assert home.jobrun("list", "-a", "-q").passed().out.split() == [job]
+
+
+def test_more_open_files_than_any_process_may_have(warm: Home) -> None:
+    """As above, where the server may raise its limits: the kernel has one of its own."""
+    assert "above the hard limit" in warm.jobrun("start", "--open-files", str(2**31 - 1), "true").refused(1)
 
 
 def test_status_says_what_enforces_each_limit(warm: Home) -> None:

@@ -257,6 +257,14 @@ def test_passwd_at_a_terminal(newcomer: Account) -> None:
         assert "better" not in shown
 
 
+def test_a_new_password_that_can_be_none(member: Account, accounts: Accounts) -> None:
+    """The error would name a field of the protocol, which nobody typed."""
+    told = member.jobrun("passwd", "--password-stdin", stdin=f"{member.password}\nshort\n".encode()).refused(1)
+    assert told.startswith("jobrun: the new password: ")
+    told = accounts.admin.jobrun("user", "add", "--password-stdin", "new", stdin=b"short\n").refused(1)
+    assert told.startswith("jobrun: the password: ")
+
+
 def test_passwd_asks_for_the_one_that_holds(member: Account) -> None:
     """Whoever finds an open terminal could take the account over."""
     member.jobrun("passwd", "--password-stdin", stdin=b"not this one\na much better one\n").refused(4)

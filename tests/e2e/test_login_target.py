@@ -215,7 +215,7 @@ def test_no_login_where_there_never_was_one(bare: Home) -> None:
     ran = bare.jobrun("run", "pwd").passed()
     assert ran.out == f"{bare.work}\n"
     assert ran.err == "jobrun: no login: running on this machine\n"
-    bare.jobrun("logout").refused(1)
+    bare.jobrun("logout").passed()
     bare.jobrun("run", "true").passed()
 
 
@@ -234,6 +234,7 @@ def test_a_config_home_that_can_not_be_looked_at_never_falls_through(nobody: Nob
     closed.mkdir(mode=0o700 if os.getuid() == 0 else 0)
     popen = nobody.popen("run", "--", "true", env={"JOBRUN_CONFIG_DIR": str(closed / "jobrun")})
     out, err = popen.communicate(timeout=patience(20))
+    closed.chmod(0o700)  # for who removes it
     assert (popen.returncode, out) == (125, b"")
     assert b"Permission denied" in err
     assert b"--local" in err

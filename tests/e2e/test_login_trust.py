@@ -66,6 +66,9 @@ def test_a_verified_certificate_is_not_asked_about_and_not_pinned(
         home.jobrun("run", "true", env={"JOBRUN_TOKEN": token, **roots(operator)}).passed()
         home.jobrun("run", "true", env={"JOBRUN_TOKEN": token}).refused(125)
         admin.jobrun("list", env={"SSL_CERT_FILE": None}).refused(4)
+        told = admin.jobrun("logout", "--all", env={"SSL_CERT_FILE": None}).passed().err
+        assert "nothing here verifies the certificate" in told, "it has not changed"
+        assert "your others may go on" in told
         admin.close()
 
 

@@ -32,10 +32,25 @@ def admin(cache: Path, accounts: Accounts, relay: Relay) -> Iterator[Account]:
     client.close()
 
 
-def lost(relay: Relay, method: str) -> None:
-    """The next answer of that method is lost."""
+FOR_GOOD = 1000
+"""More often than a client asks again."""
+
+
+def lost(relay: Relay, method: str, times: int = 1) -> None:
+    """The next answers of that method are lost."""
     relay.calls.clear()
-    relay.lose = method
+    relay.busy, relay.lose = {}, {method: times}
+
+
+def not_begun(relay: Relay, method: str, times: int = 1) -> None:
+    """The next calls of that method are refused by a server that is ending."""
+    relay.calls.clear()
+    relay.busy, relay.lose = {method: times}, {}
+
+
+def token_names(account: Account) -> set[str]:
+    """Of all its tokens."""
+    return {token["name"] for token in account.facts("token", "list")}
 
 
 def test_a_token_whose_answer_is_lost(admin: Account, relay: Relay) -> None:
@@ -45,12 +60,12 @@ def test_a_token_whose_answer_is_lost(admin: Account, relay: Relay) -> None:
     assert "jobrun token list" in error
     assert "jobrun token revoke half" in error
     assert relay.calls.count("CreateMachineToken") == 1
-    assert [token["name"] for token in admin.facts("token", "list")] == ["half"]
+    assert "half" in token_names(admin)
     lost(relay, "RevokeMachineToken")
     done = admin.jobrun("token", "revoke", "half").passed()
     assert "half" in done.out + done.err
     assert relay.calls.count("RevokeMachineToken") == 2
-    assert admin.facts("token", "list") == []
+    assert "half" not in token_names(admin)
     admin.jobrun("token", "revoke", "half").refused(3)
 
 
@@ -64,6 +79,41 @@ def test_a_user_whose_answer_is_lost(admin: Account, relay: Relay) -> None:
     assert "halfway" in admin.jobrun("user", "remove", "halfway").passed().out
     assert "halfway" not in {user["username"] for user in admin.facts("user", "list")}
     admin.jobrun("user", "remove", "halfway").refused(3)
+
+
+def test_what_was_not_begun_is_not_done(admin: Account, relay: Relay) -> None:
+    """A name mistyped while the server restarts would be told as ended, and the thing that was meant would stay."""
+    for words, method in ((["token", "revoke"], "RevokeMachineToken"), (["user", "remove"], "RemoveUser")):
+        not_begun(relay, method)
+        admin.jobrun(*words, "typo").refused(3)
+        assert relay.calls.count(method) == 2
+
+
+def test_a_token_that_can_not_be_taken_back(admin: Account, relay: Relay) -> None:
+    """Whoever reads that it is revoked would leave it for 90 days."""
+    not_begun(relay, "RevokeMachineToken", FOR_GOOD)
+    told = admin.shell("jobrun token create unseen >/dev/full").complained(1)
+    (token,) = admin.facts("token", "list")
+    assert f"may still hold, and nobody has it: jobrun token revoke {token['id']}" in told
+    assert "revoked again" not in told
+    not_begun(relay, "", 0)
+    admin.jobrun("token", "revoke", token["id"]).passed()
+
+
+def test_a_logout_whose_answer_is_lost(accounts: Accounts, relay: Relay) -> None:
+    """Whoever ends all of his sessions, after a theft, would read that none was ended; or that it was, where it is
+    not known."""
+    user = accounts.add_only()
+    user.server_address = relay.address
+    for words in ([], ["--all"]):
+        user.log_in().passed()
+        lost(relay, "RevokeToken")
+        assert user.jobrun("logout", *words).passed().err == ""
+        assert relay.calls.count("RevokeToken") == 2
+    user.log_in().passed()
+    lost(relay, "RevokeToken", FOR_GOOD)
+    refused = user.jobrun("logout", "--all").passed().err
+    assert "logged out here; the session and your others may go on" in refused
 
 
 def test_a_password_whose_answer_is_lost(accounts: Accounts, relay: Relay) -> None:

@@ -145,6 +145,22 @@ def test_a_container_that_is_stopped_stops_its_jobs(container: Container, home: 
     assert container.jobrun(home, "logs", queued) == "its turn came"
 
 
+def test_signals_do_not_kill(container: Container, home: Home) -> None:
+    """An engine that stops by QUIT, or a tool that sends what means something to others, would end the server at once,
+    and each job would be LOST."""
+    gate = home.gate()
+    script = f"trap 'echo tidied up; exit 4' TERM; {gate.hold} while :; do sleep 0.05; done"
+    job = container.jobrun(home, "start", "--", "sh", "-c", script)
+    gate.wait_opened()
+    for number in (signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2):
+        os.kill(container.init, number)
+    assert container.jobrun(home, "run", "--", "echo", "serves") == "serves"
+    os.kill(container.init, signal.SIGQUIT)
+    assert container.wait() == 0
+    container.start()
+    assert "STOPPED" in container.jobrun(home, "status", job)
+
+
 def test_a_server_that_dies_ends_its_container(container: Container, home: Home) -> None:
     """A container without a server would look alive, and no restart policy start it again."""
     gate = home.gate()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -53,11 +54,13 @@ class Story:
         return secret
 
     def look_at_processes(self, pids: Iterable[int]) -> None:
-        """Remembers arguments and environment of these processes and of all that the server started, but for jobs."""
+        """Remembers arguments and environment of these processes and of all that the server started, but for jobs. What
+        is closed to this user shows nothing to him."""
         for pid in [*pids, self.server.pid, *processes.descendants(self.server.pid)]:
             if not processes.cmdline(pid).startswith(("sh ", "sleep ")):
-                what = [Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
-                self.seen_in_processes[f"process {pid}"] = b"\n".join(what)
+                for name in ("cmdline", "environ"):
+                    with contextlib.suppress(PermissionError):
+                        self.seen_in_processes[f"{name} of {pid}"] = Path(f"/proc/{pid}/{name}").read_bytes()
 
     def sessions(self, name: str, witness: Witness) -> None:
         """Keeps what the session of a witness has now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -295,6 +296,8 @@ def test_a_new_certificate(server: TlsServer, admin: Account) -> None:
     assert "nightly" in made.out
     assert server.shown_fingerprint() == new
     assert server.owner("health").passed().out == f"SERVING {server.address} {new}\n"
+    facts = json.loads(server.owner("health", "--json").passed().out)
+    assert facts == {"health": "SERVING", "address": server.address, "fingerprint": new}
     assert f"jobrun login {server.address} --fingerprint {new}\n" in made.out
     assert stat.S_IMODE((server.data / "tls.pem").stat().st_mode) == 0o600
     assert admin.jobrun("list").code != 0, "it trusts the old one alone"
@@ -307,7 +310,9 @@ def test_a_new_certificate_while_no_server_runs(server: TlsServer) -> None:
     server.stop()
     new = server.owner("new-cert").passed().out.splitlines()[0]
     (server.data / "tls.pem").unlink()
-    newer = server.owner("new-cert").passed().out.splitlines()[0]
+    facts = json.loads(server.owner("new-cert", "--json").passed().out)
+    assert (facts["login"], type(facts["ended_tokens"])) == ("", list)
+    newer = facts["fingerprint"]
     assert new != newer
     server.start_again()
     assert server.fingerprint == newer

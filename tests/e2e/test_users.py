@@ -190,7 +190,7 @@ def test_a_user_with_unfinished_jobs_stays(accounts: Accounts) -> None:
 def test_a_name_is_never_used_again(accounts: Accounts) -> None:
     """Whoever gets the name would get the jobs and the record of somebody else."""
     accounts.add_only(name="frank")
-    accounts.admin.jobrun("user", "remove", "frank").passed()
+    assert accounts.admin.facts("user", "remove", "frank") == [{"username": "frank"}]
     words = ["user", "add", "--password-stdin", "frank"]
     assert "frank" in accounts.admin.jobrun(*words, stdin=b"another password\n").refused(1)
     accounts.admin.jobrun("user", "remove", "frank").refused(3)

@@ -186,9 +186,7 @@ def test_a_followed_log_goes_on_at_its_cursor_when_its_token_ends(client: Client
     assert server.streams == [0, 1, 2, 3, 4]
 
 
-def test_a_changed_certificate_stops_at_once_and_shows_both(
-    client: Client, server: LoginServer, pair: Pair, tmp_path: Path
-) -> None:
+def test_a_changed_certificate_stops_at_once(client: Client, server: LoginServer, pair: Pair, tmp_path: Path) -> None:
     """Somebody may be in between: no token is sent, nothing is tried for ten minutes."""
     other = Pair()
     with serving(LoginServer(), other) as address:
@@ -200,9 +198,9 @@ def test_a_changed_certificate_stops_at_once_and_shows_both(
         connection.contacted = True
         with pytest.raises(CertificateRefused, match="HAS CHANGED") as caught:
             Calls(connection, reconnect_s=600).status("x")
-    assert pair.fingerprint in str(caught.value)
     assert "jobrun server health" in str(caught.value)
-    assert f"--fingerprint {other.fingerprint}" not in str(caught.value), "it may be a stranger's"
+    assert other.fingerprint not in str(caught.value), "it may be a stranger's, and would be pasted"
+    assert len(str(caught.value)) < 250, "a line that nobody reads to its end"
     assert caught.value.code == 4
 
 

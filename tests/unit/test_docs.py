@@ -36,21 +36,31 @@ def test_every_command_with_json_says_what_it_prints() -> None:
     assert {message for message, _ in json_output.PRINTS.values()} <= protocol().messages.keys()
 
 
-def test_every_command_option_and_call_is_told(pages: dict[str, str]) -> None:
+def told(page: str, heading: str) -> str:
+    """What stands under a heading, up to the next one of any level; empty where it is not there."""
+    return page.partition(f"\n{heading}\n")[2].partition("\n#")[0]
+
+
+def test_every_command_and_option_is_told(pages: dict[str, str]) -> None:
     """The reference is whole."""
-    commands, wire = pages["reference/commands.md"], pages["reference/wire.md"]
     for command in all_commands():
-        assert f"### jobrun {command.name}\n" in commands
-        assert all(f"`{name}`" in commands for option in command.options for name in option.names)
-    for name in ACCESS:
-        assert name.rpartition("/")[2] in wire
-    for message in protocol().messages.values():
-        assert f"### {message.name}\n" in wire
-        assert all(f"`{field.name}`" in wire for field in message.fields)
+        section = told(pages["reference/commands.md"], f"### jobrun {command.name}")
+        assert section
+        assert all(f"`{name}`" in section for option in command.options for name in option.names)
+
+
+def test_every_call_is_told(pages: dict[str, str]) -> None:
+    """Whoever writes a program would look for it in the server's source."""
+    for name, need in ACCESS.items():
+        service, method = name.removeprefix("/").split("/")
+        heading = service.removeprefix("jobrun.v1.") if service.startswith("jobrun.v1.") else "Health and reflection"
+        rows = told(pages["reference/wire.md"], f"## {heading}").splitlines()
+        row = next(row for row in rows if row.startswith((f"| `{method}` |", f"| `{name}` |")))
+        assert f"| {need.value} |" in row
 
 
 def test_every_message_and_field_has_a_comment() -> None:
-    """A field without a word is a riddle in two pages."""
+    """A field without a word is a riddle to whoever writes a program."""
     assert not [
         f"{message.name}.{field.name}"
         for message in protocol().messages.values()

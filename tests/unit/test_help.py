@@ -12,16 +12,18 @@ from pathlib import Path
 import pytest
 
 from jobrun.cli import exit_codes, registry, roff
+from jobrun.cli.codes import OURS
 from jobrun.cli.command import Command
 from jobrun.cli.completion import SHELLS, script
 from jobrun.cli.help import NARROWEST, WIDEST, command_help, overview
 from jobrun.cli.manual import pages
-from jobrun.cli.options import Option, Parsed, parse_words
+from jobrun.cli.options import Option, Parsed, choice, parse_words
 from jobrun.cli.registry import load
 from jobrun.cli.shells.grammar import all_commands, options_of
 from jobrun.cli.tokens import TOKEN
 from jobrun.config.environment import VARIABLES
 from jobrun.config.errors import LoginNeeded, NoSuchThing, Refusal, UsageError
+from jobrun.limits import LIMITS
 from jobrun.model.caller import Role, Scope
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,26 +72,28 @@ def test_the_overview_names_every_command_once() -> None:
 def test_the_exit_codes_told_are_those_that_are_used() -> None:
     """A script would test for the wrong one."""
     told = {code for code, _ in exit_codes.OF_JOBS}
-    own = (exit_codes.TIMEOUT, exit_codes.OURS, exit_codes.NOT_EXECUTABLE, exit_codes.NOT_FOUND)
+    own = (exit_codes.TIMEOUT, OURS, exit_codes.NOT_EXECUTABLE, exit_codes.NOT_FOUND)
     assert told == {"0-255", "128+N", *map(str, (*own, exit_codes.LIMITED, exit_codes.STOPPED))}
     kinds = (Refusal, UsageError, NoSuchThing, LoginNeeded)
     assert [code for code, _ in exit_codes.OF_OTHERS] == ["0", *(str(kind.code) for kind in kinds)]
 
 
 def test_values_that_are_offered_are_those_that_there_are() -> None:
-    """A role that is new could not be given, or one that is gone would be offered."""
+    """A role or limit that is new could not be given, or one that is gone would be offered."""
     assert {tuple(option.choices) for option in options_named("--role")} == {tuple(role.value for role in Role)}
     (scope,) = (option for command in TOKEN.below for option in command.options if option.key == "--scope")
     assert set(scope.offers) == {scope.value for scope in Scope}
+    (ended,) = options_named("--no-ceiling")
+    assert ended.many
+    assert list(ended.offers) == [*(limit.flag[2:] for limit in LIMITS), "all"]
 
 
 def test_a_value_that_is_no_choice_is_told_with_all_that_are() -> None:
     """Before any call; and where choices are, they are held."""
-    option = Option("--network", "what it sees", "host|none")
+    option = choice("--network", "what it sees", ("host", "none"))
     with pytest.raises(UsageError, match="run: --network: lan is none of host none"):
         parse_words("run", [option], ["--network", "lan"])
     assert parse_words("run", [option], ["--network=none"]).text("--network") == "none"
-    assert not Option("--fingerprint", "", "sha256:HEX").choices
 
 
 def test_variables_told_are_those_that_are_read() -> None:
@@ -124,14 +128,35 @@ def test_a_line_that_begins_with_a_dot_stays_text(tmp_path: Path) -> None:
     assert "\n\\&.config" in filled
 
 
+def in_bash(text: str, command: str) -> set[str]:
+    """The options that the script offers for a command."""
+    facts = re.search(rf"^ +{re.escape(shlex.quote(command))}\) options=\(([^)]*)\)", text, re.MULTILINE)
+    return set(facts[1].split()) if facts else set()
+
+
+def in_zsh(text: str, command: str) -> set[str]:
+    """As in_bash."""
+    specs = text.partition(f"    {shlex.quote(command)})\n      _arguments ")[2].partition(";;")[0]
+    return set(re.findall(r"^ +'(?:\*|\([^)]*\))(-[\w-]+)", specs, re.MULTILINE))
+
+
+def in_fish(text: str, command: str) -> set[str]:
+    """As in_bash."""
+    lines = re.findall(rf"^complete -c jobrun -n '__jobrun_at \"{command}\" option'(.*?) -d ", text, re.MULTILINE)
+    found = [pair for line in lines for pair in re.findall(r" -([sl]) (\S+)", line)]
+    return {f"-{name}" if kind == "s" else f"--{name}" for kind, name in found}
+
+
+COMPLETED = {"bash": in_bash, "zsh": in_zsh, "fish": in_fish}
+
+
 @pytest.mark.parametrize("shell", SHELLS)
-def test_every_option_and_command_is_completed(shell: str) -> None:
-    """One that is missing would look as if it did not exist."""
+def test_every_option_is_completed(shell: str) -> None:
+    """One that is missing would look as if it did not exist, or one that is gone would be refused."""
     text = script(shell)
     for command in COMMANDS:
-        assert command.name in text
-        for option in options_of(command):
-            assert all(re.search(rf"(?<![a-z]){name.lstrip('-')}(?![a-z])", text) for name in option.names)
+        wanted = {name for option in options_of(command) for name in option.names}
+        assert COMPLETED[shell](text, command.name) == wanted, command.name
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -33,6 +33,7 @@ class Cutting:
         self._cut_after, self._code = cut_after, code
         self.asked: list[int] = []
         self.starts: list[str] = []
+        self.stops: list[str] = []
         self.removes = 0
 
     def logs(self, request: wire.LogsRequest, context: grpc.ServicerContext) -> Iterator[wire.LogsResponse]:
@@ -50,6 +51,12 @@ class Cutting:
         if len(self.starts) <= self._cut_after:
             context.abort(self._code, "cut")
         return wire.StartResponse(job=job_pb2.Job(id="x"))
+
+    def stop(self, request: wire.StopRequest, context: grpc.ServicerContext) -> wire.StopResponse:
+        self.stops.append(request.request_id)
+        if len(self.stops) <= self._cut_after:
+            context.abort(self._code, "cut")
+        return wire.StopResponse(job=finished())
 
     def remove(self, request: wire.RemoveRequest, context: grpc.ServicerContext) -> wire.RemoveResponse:
         self.removes += 1
@@ -73,6 +80,9 @@ def serve(path: Path, servicer: Cutting) -> grpc.Server:
         ),
         "Start": grpc.unary_unary_rpc_method_handler(
             servicer.start, wire.StartRequest.FromString, wire.StartResponse.SerializeToString
+        ),
+        "Stop": grpc.unary_unary_rpc_method_handler(
+            servicer.stop, wire.StopRequest.FromString, wire.StopResponse.SerializeToString
         ),
         "Remove": grpc.unary_unary_rpc_method_handler(
             servicer.remove, wire.RemoveRequest.FromString, wire.RemoveResponse.SerializeToString
@@ -134,6 +144,18 @@ def test_a_start_is_sent_again_with_the_same_request_id(socket: Path) -> None:
     assert calls_to(socket).start(wire.StartRequest(request_id="once")).id == "x"
     server.stop(None).wait()
     assert servicer.starts == ["once"] * 3
+
+
+def test_a_stop_is_sent_again_as_the_same_one(socket: Path) -> None:
+    """A program would get INT twice, and take the second one for "at once": its work of the day is lost."""
+    servicer = Cutting(1, grpc.StatusCode.UNAVAILABLE)
+    server = serve(socket, servicer)
+    for _ in range(2):
+        calls_to(socket).stop(wire.StopRequest(job_id="x", signal=2))
+    server.stop(None).wait()
+    first, again, other = servicer.stops
+    assert first == again != other
+    assert first
 
 
 @pytest.mark.parametrize("lost_answers", [0, 1])

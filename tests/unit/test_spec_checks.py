@@ -13,7 +13,7 @@ from jobrun.limits import LIMITS, MOST
 from jobrun.model.errors import InvalidRequest, NotEnforceable
 from jobrun.model.job import JobSpec, Secrets
 
-GROUND = spec_checks.Ground(cpus=4, slots=8, fresh_folders=False)
+GROUND = spec_checks.Ground(hard_limits={}, cpus=4, slots=8, fresh_folders=False)
 SHARED = dataclasses.replace(GROUND, fresh_folders=True)
 SPEC = JobSpec(argv=("true",), cwd="/")
 NOTHING = Secrets({}, {})
@@ -77,6 +77,14 @@ def test_each_limit_has_its_bounds(limit: object) -> None:
     for value in (0, least - 1, MOST[unit] + 1):
         assert wrong(dataclasses.replace(SPEC, limits={field: value})) == f"spec.limits.{field}"
     spec_checks.check(dataclasses.replace(SPEC, limits={field: least}), NOTHING, GROUND)
+
+
+def test_what_the_kernel_would_refuse_is_refused_before() -> None:
+    """A limit that this machine can not hold would be on record as one that holds, until the start fails."""
+    ground = dataclasses.replace(GROUND, hard_limits={"open_files": 512})
+    spec_checks.check(dataclasses.replace(SPEC, limits={"open_files": 512}), NOTHING, ground)
+    with pytest.raises(NotEnforceable, match=r"spec.limits.open_files: 513 .* 512"):
+        spec_checks.check(dataclasses.replace(SPEC, limits={"open_files": 513}), NOTHING, ground)
 
 
 @pytest.mark.parametrize("name", ["", "A=B", "=", "A\0"])

@@ -9,6 +9,8 @@ import pytest
 from builder import notices, sbom, wheels
 from builder.environment import BuildError
 
+from jobrun.cli import licenses
+
 CARGO = {"name": "asn1", "version": "1.2", "licenses": [{"license": {"id": "MIT"}}], "purl": "pkg:cargo/asn1@1.2"}
 OWN_CRATE = {"name": "own", "version": "3", "purl": "pkg:cargo/own@3?download_url=file://own"}
 
@@ -80,7 +82,7 @@ def test_bill_of_materials(tmp_path: Path) -> None:
     read = json.loads(bill)
     assert (read["bomFormat"], read["specVersion"]) == ("CycloneDX", "1.6")
     assert read["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": "c" * 64}]
-    assert read["metadata"]["component"]["licenses"] == [{"expression": "Apache-2.0"}]
+    assert read["metadata"]["component"]["licenses"] == [{"expression": licenses.OWN}]
     (component,) = read["components"]
     assert component["purl"] == component["bom-ref"] == "pkg:pypi/some-thing@1.0"
     assert component["licenses"] == [{"expression": "MIT"}]

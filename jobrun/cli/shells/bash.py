@@ -8,18 +8,8 @@ import shlex
 from collections.abc import Iterable
 
 from jobrun.cli.command import Command
-from jobrun.cli.shells.grammar import (
-    FILES,
-    FOLDERS,
-    all_commands,
-    below_names,
-    offers_of,
-    options_of,
-    takes_many,
-    value_kind,
-    word_kind,
-    word_offers,
-)
+from jobrun.cli.options import FILES, FOLDERS
+from jobrun.cli.shells.grammar import all_commands, below_names, offers_of, options_of
 
 HEAD = """\
 # bash completion of jobrun, as "jobrun completion bash" prints it.
@@ -81,7 +71,7 @@ _jobrun_among() {
 }
 
 _jobrun() {
-    local program=${1/#\\~\\//$HOME/} line=$COMP_LINE words=() starts=() server=() at
+    local program=${1/#\~\//$HOME/} line=$COMP_LINE words=() starts=() server=() at
     COMPREPLY=()
     for ((at = 0; at <= COMP_CWORD; at++)); do # bash breaks words at = : @ too: together again
         if ((at)) && [[ $line != [[:space:]]* ]]; then
@@ -171,9 +161,9 @@ def _facts(command: Command) -> str:
         "options": f"({_words(name for option in options for name in option.names)})",
         "valued": f"({_words(name for option in options if option.value for name in option.names)})",
         "below": f"({_words(below_names(command))})",
-        "choices": f"({_words(word_offers(command))})",
-        "kind": word_kind(command),
-        "many": "1" if takes_many(command) else "",
+        "choices": f"({_words(command.choices)})",
+        "kind": command.takes,
+        "many": "1" if command.many else "",
         "mixed": "1" if command.mixed else "",
     }
     set_ = " ".join(f"{name}={value}" for name, value in facts.items() if value not in ("", "()"))
@@ -182,7 +172,7 @@ def _facts(command: Command) -> str:
 
 def _values(command: Command) -> Iterable[str]:
     for option in command.options:
-        action = _action(value_kind(option), _words(offers_of(option)))
+        action = _action(option.takes, _words(offers_of(option)))
         if action:
             pattern = "|".join(shlex.quote(f"{command.name} {name}") for name in option.names)
             yield f"        {pattern}) {action} ;;\n"

@@ -1,27 +1,13 @@
-"""The script for fish, 3.1 or newer."""
+"""The script for fish, 3.1 or newer; from 4.0 on `?` is a letter in its patterns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
 from jobrun.cli.command import Command
-from jobrun.cli.options import Option
+from jobrun.cli.options import COMMAND_NAMES, FILES, FOLDERS, JOBS, PROGRAM, Option
 from jobrun.cli.registry import every_command
-from jobrun.cli.shells.grammar import (
-    COMMANDS,
-    FILES,
-    FOLDERS,
-    JOBS,
-    PROGRAM,
-    all_commands,
-    offers_of,
-    options_of,
-    short_and_long,
-    takes_many,
-    value_kind,
-    word_kind,
-    word_offers,
-)
+from jobrun.cli.shells.grammar import all_commands, offers_of, options_of, short_and_long
 
 HEAD = """\
 # fish completion of jobrun, as "jobrun completion fish" prints it.
@@ -51,7 +37,7 @@ function __jobrun_place
         set -e words[1]
         if test $place[2] = open; and test "$word" = --
             set place[2] closed
-        else if test $place[2] = open; and string match -q -- '-?*' $word
+        else if test $place[2] = open; and string match -qr -- '^-.' $word
             string match -q -- '--*' $word; or set word -(string sub -s -1 -- $word)
             contains -- $word $valued; and set -e words[1]
         else
@@ -153,24 +139,24 @@ def _value(option: Option) -> str:
     if not option.value:
         return ""
     offers = " ".join(offers_of(option))
-    return f" -xa {_quote(offers)}" if offers else _VALUES.get(value_kind(option), " -x").replace(" -F", " -rF")
+    return f" -xa {_quote(offers)}" if offers else _VALUES.get(option.takes, " -x").replace(" -F", " -rF")
 
 
 def _words(command: Command) -> Iterator[str]:
     for below in command.below:
         word = below.name.removeprefix(f"{command.name} ")
         yield f"complete -c jobrun {_when(command, '1')} {_offer(word, below.summary)}\n"
-    kind = word_kind(command)
+    kind = command.takes
     if kind == PROGRAM:
         yield f"complete -c jobrun {_when(command, 'any')} -a '(__jobrun_program)'\n"
     elif kind == JOBS:
-        where = "any" if takes_many(command) else "1"
+        where = "any" if command.many else "1"
         yield f"complete -c jobrun {_when(command, where)} -ka '(__jobrun_jobs)'\n"
-    elif kind == COMMANDS:
+    elif kind == COMMAND_NAMES:
         for one in every_command():
             yield f"complete -c jobrun {_when(command, '1')} {_offer(one.name, one.summary)}\n"
         yield f"complete -c jobrun {_when(command, '2')} -a '(__jobrun_help_below)'\n"
-    for word in word_offers(command):
+    for word in command.choices:
         yield f"complete -c jobrun {_when(command, '1')} -a {_quote(word)}\n"
 
 

@@ -8,11 +8,6 @@ from jobrun.cli.command import HELP, Command
 from jobrun.cli.options import Option
 from jobrun.cli.registry import every_command
 
-FILES, FOLDERS, JOBS, PROGRAM, COMMANDS, OTHER = "files", "folders", "jobs", "program", "commands", ""
-"""What a word can be; OTHER: nothing that a shell could know."""
-_VALUES = {"FILE": FILES, "PATH": FILES, "DIR": FOLDERS}
-_WORDS = {"ID": JOBS, "PROGRAM": PROGRAM, "[COMMAND": COMMANDS}
-
 
 def all_commands() -> Iterator[Command]:
     """Every command, each with those below it."""
@@ -26,29 +21,9 @@ def options_of(command: Command) -> Sequence[Option]:
     return (*command.options, HELP)
 
 
-def value_kind(option: Option) -> str:
-    """What its value is, where it has one."""
-    return _VALUES.get(option.value, OTHER)
-
-
 def offers_of(option: Option) -> Sequence[str]:
     """Values that are known."""
     return option.choices or option.offers
-
-
-def word_kind(command: Command) -> str:
-    """What the words behind its options are."""
-    return _WORDS.get(_first_word(command).strip("."), OTHER)
-
-
-def word_offers(command: Command) -> Sequence[str]:
-    """Words that are known."""
-    return command.words.split("|") if command.words.islower() else ()
-
-
-def takes_many(command: Command) -> bool:
-    """Whether more than one such word may come."""
-    return "..." in _first_word(command)
 
 
 def below_names(command: Command) -> Sequence[str]:
@@ -60,8 +35,3 @@ def short_and_long(option: Option) -> tuple[Sequence[str], Sequence[str]]:
     """Its names without dashes: those of one letter, and the others."""
     letters = [name[1:] for name in option.names if not name.startswith("--")]
     return letters, [name[2:] for name in option.names if name.startswith("--")]
-
-
-def _first_word(command: Command) -> str:
-    """As usage has it."""
-    return command.words.partition(" ")[0].rstrip("]")

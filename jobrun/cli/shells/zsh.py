@@ -6,21 +6,9 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from jobrun.cli.command import Command
-from jobrun.cli.options import Option
+from jobrun.cli.options import COMMAND_NAMES, FILES, FOLDERS, JOBS, PROGRAM, Option
 from jobrun.cli.registry import every_command
-from jobrun.cli.shells.grammar import (
-    COMMANDS,
-    FILES,
-    FOLDERS,
-    JOBS,
-    PROGRAM,
-    offers_of,
-    options_of,
-    takes_many,
-    value_kind,
-    word_kind,
-    word_offers,
-)
+from jobrun.cli.shells.grammar import offers_of, options_of
 
 HEAD = """\
 #compdef jobrun
@@ -132,24 +120,24 @@ def _value(option: Option) -> str:
     if not option.value:
         return ""
     offers = " ".join(word.replace(":", "\\:") for word in offers_of(option))
-    action = f"({offers})" if offers else _ACTIONS.get(value_kind(option), " ")
+    action = f"({offers})" if offers else _ACTIONS.get(option.takes, " ")
     return f":{_escaped(option.value)}:{action}"
 
 
 def _words(command: Command) -> Iterator[str]:
-    kind = word_kind(command)
+    kind = command.takes
     if kind == PROGRAM:
         yield "(-)1:program:_command_names -e"
         yield "*::argument: _jobrun_program"
-    elif kind == COMMANDS:
+    elif kind == COMMAND_NAMES:
         yield "1:command: _jobrun_commands ''"
         yield "2:command: _jobrun_commands $words[2]"
     elif command.below:
         yield f"1:command: _jobrun_commands {command.name}"
-    elif offers := word_offers(command):
+    elif offers := command.choices:
         yield f"1:word:({' '.join(offers)})"
     elif command.words:
-        yield f"{'*' if takes_many(command) else '1'}:{_escaped(command.words)}:{_ACTIONS.get(kind, ' ')}"
+        yield f"{'*' if command.many else '1'}:{_escaped(command.words)}:{_ACTIONS.get(kind, ' ')}"
 
 
 def _escaped(text: str) -> str:

@@ -27,55 +27,55 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as jobrun_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bjobrun/v1/job_service.proto\x12\tjobrun.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13jobrun/v1/job.proto\"D\n\x0cStartRequest\x12 \n\x04spec\x18\x01 \x01(\x0b\x32\x12.jobrun.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\",\n\rStartResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"g\n\x0bStopRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x06signal\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12(\n\x05grace\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\t\n\x07_signal\"+\n\x0cStopResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\"\n\x10GetStatusRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"0\n\x11GetStatusResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\x1e\n\x0cWatchRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\",\n\rWatchResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\xb5\x01\n\x0bLogsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x06\x63ursor\x18\x02 \x01(\x04H\x00\x12\x14\n\ntail_lines\x18\x03 \x01(\x04H\x00\x12+\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0e\n\x06\x66ollow\x18\x05 \x01(\x08\x12(\n\x07streams\x18\x06 \x03(\x0e\x32\x17.jobrun.v1.OutputStreamB\x07\n\x05start\"\x96\x01\n\x0cLogsResponse\x12$\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x13.jobrun.v1.LogBatchH\x00\x12 \n\x03gap\x18\x02 \x01(\x0b\x32\x11.jobrun.v1.LogGapH\x00\x12 \n\x03\x65nd\x18\x03 \x01(\x0b\x32\x11.jobrun.v1.LogEndH\x00\x12\x13\n\x0bnext_cursor\x18\x04 \x01(\x04\x42\x07\n\x05\x65vent\"1\n\x08LogBatch\x12%\n\x07records\x18\x01 \x03(\x0b\x32\x14.jobrun.v1.LogRecord\"o\n\tLogRecord\x12\x16\n\x0etime_unix_nano\x18\x01 \x01(\x06\x12\'\n\x06stream\x18\x02 \x01(\x0e\x32\x17.jobrun.v1.OutputStream\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x13\n\x0bnext_cursor\x18\x04 \x01(\x04\"\x1f\n\x06LogGap\x12\x15\n\rdropped_bytes\x18\x01 \x01(\x04\"%\n\x06LogEnd\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"[\n\x0bListRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.jobrun.v1.ListFilter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xee\x01\n\nListFilter\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12#\n\x06states\x18\x03 \x03(\x0e\x32\x13.jobrun.v1.JobState\x12%\n\x07reasons\x18\x04 \x03(\x0e\x32\x14.jobrun.v1.EndReason\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tid_prefix\x18\x07 \x01(\t\"E\n\x0cListResponse\x12\x1c\n\x04jobs\x18\x01 \x03(\x0b\x32\x0e.jobrun.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\rRemoveRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x10\n\x0eRemoveResponse*a\n\x0cOutputStream\x12\x1d\n\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n\x14OUTPUT_STREAM_STDERR\x10\x02*\x82\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x16\n\x12JOB_STATE_STARTING\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x16\n\x12JOB_STATE_FINISHED\x10\x04\x32\xba\x03\n\nJobService\x12:\n\x05Start\x12\x17.jobrun.v1.StartRequest\x1a\x18.jobrun.v1.StartResponse\x12\x37\n\x04Stop\x12\x16.jobrun.v1.StopRequest\x1a\x17.jobrun.v1.StopResponse\x12\x46\n\tGetStatus\x12\x1b.jobrun.v1.GetStatusRequest\x1a\x1c.jobrun.v1.GetStatusResponse\x12<\n\x05Watch\x12\x17.jobrun.v1.WatchRequest\x1a\x18.jobrun.v1.WatchResponse0\x01\x12\x39\n\x04Logs\x12\x16.jobrun.v1.LogsRequest\x1a\x17.jobrun.v1.LogsResponse0\x01\x12\x37\n\x04List\x12\x16.jobrun.v1.ListRequest\x1a\x17.jobrun.v1.ListResponse\x12=\n\x06Remove\x12\x18.jobrun.v1.RemoveRequest\x1a\x19.jobrun.v1.RemoveResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bjobrun/v1/job_service.proto\x12\tjobrun.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x13jobrun/v1/job.proto\"D\n\x0cStartRequest\x12 \n\x04spec\x18\x01 \x01(\x0b\x32\x12.jobrun.v1.JobSpec\x12\x12\n\nrequest_id\x18\x02 \x01(\t\",\n\rStartResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"{\n\x0bStopRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x13\n\x06signal\x18\x02 \x01(\x05H\x00\x88\x01\x01\x12(\n\x05grace\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\t\n\x07_signal\"+\n\x0cStopResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\"\n\x10GetStatusRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"0\n\x11GetStatusResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\x1e\n\x0cWatchRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\",\n\rWatchResponse\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"\xb5\x01\n\x0bLogsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x10\n\x06\x63ursor\x18\x02 \x01(\x04H\x00\x12\x14\n\ntail_lines\x18\x03 \x01(\x04H\x00\x12+\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x12\x0e\n\x06\x66ollow\x18\x05 \x01(\x08\x12(\n\x07streams\x18\x06 \x03(\x0e\x32\x17.jobrun.v1.OutputStreamB\x07\n\x05start\"\x96\x01\n\x0cLogsResponse\x12$\n\x05\x62\x61tch\x18\x01 \x01(\x0b\x32\x13.jobrun.v1.LogBatchH\x00\x12 \n\x03gap\x18\x02 \x01(\x0b\x32\x11.jobrun.v1.LogGapH\x00\x12 \n\x03\x65nd\x18\x03 \x01(\x0b\x32\x11.jobrun.v1.LogEndH\x00\x12\x13\n\x0bnext_cursor\x18\x04 \x01(\x04\x42\x07\n\x05\x65vent\"1\n\x08LogBatch\x12%\n\x07records\x18\x01 \x03(\x0b\x32\x14.jobrun.v1.LogRecord\"o\n\tLogRecord\x12\x16\n\x0etime_unix_nano\x18\x01 \x01(\x06\x12\'\n\x06stream\x18\x02 \x01(\x0e\x32\x17.jobrun.v1.OutputStream\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\x12\x13\n\x0bnext_cursor\x18\x04 \x01(\x04\"\x1f\n\x06LogGap\x12\x15\n\rdropped_bytes\x18\x01 \x01(\x04\"%\n\x06LogEnd\x12\x1b\n\x03job\x18\x01 \x01(\x0b\x32\x0e.jobrun.v1.Job\"[\n\x0bListRequest\x12%\n\x06\x66ilter\x18\x01 \x01(\x0b\x32\x15.jobrun.v1.ListFilter\x12\x11\n\tpage_size\x18\x02 \x01(\r\x12\x12\n\npage_token\x18\x03 \x01(\t\"\xee\x01\n\nListFilter\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12#\n\x06states\x18\x03 \x03(\x0e\x32\x13.jobrun.v1.JobState\x12%\n\x07reasons\x18\x04 \x03(\x0e\x32\x14.jobrun.v1.EndReason\x12\x31\n\rcreated_after\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tid_prefix\x18\x07 \x01(\t\"E\n\x0cListResponse\x12\x1c\n\x04jobs\x18\x01 \x03(\x0b\x32\x0e.jobrun.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1f\n\rRemoveRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"\x10\n\x0eRemoveResponse*a\n\x0cOutputStream\x12\x1d\n\x19OUTPUT_STREAM_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTPUT_STREAM_STDOUT\x10\x01\x12\x18\n\x14OUTPUT_STREAM_STDERR\x10\x02*\x82\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10JOB_STATE_QUEUED\x10\x01\x12\x16\n\x12JOB_STATE_STARTING\x10\x02\x12\x15\n\x11JOB_STATE_RUNNING\x10\x03\x12\x16\n\x12JOB_STATE_FINISHED\x10\x04\x32\xba\x03\n\nJobService\x12:\n\x05Start\x12\x17.jobrun.v1.StartRequest\x1a\x18.jobrun.v1.StartResponse\x12\x37\n\x04Stop\x12\x16.jobrun.v1.StopRequest\x1a\x17.jobrun.v1.StopResponse\x12\x46\n\tGetStatus\x12\x1b.jobrun.v1.GetStatusRequest\x1a\x1c.jobrun.v1.GetStatusResponse\x12<\n\x05Watch\x12\x17.jobrun.v1.WatchRequest\x1a\x18.jobrun.v1.WatchResponse0\x01\x12\x39\n\x04Logs\x12\x16.jobrun.v1.LogsRequest\x1a\x17.jobrun.v1.LogsResponse0\x01\x12\x37\n\x04List\x12\x16.jobrun.v1.ListRequest\x1a\x17.jobrun.v1.ListResponse\x12=\n\x06Remove\x12\x18.jobrun.v1.RemoveRequest\x1a\x19.jobrun.v1.RemoveResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'jobrun.v1.job_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTPUTSTREAM']._serialized_start=1587
-  _globals['_OUTPUTSTREAM']._serialized_end=1684
-  _globals['_JOBSTATE']._serialized_start=1687
-  _globals['_JOBSTATE']._serialized_end=1817
+  _globals['_OUTPUTSTREAM']._serialized_start=1607
+  _globals['_OUTPUTSTREAM']._serialized_end=1704
+  _globals['_JOBSTATE']._serialized_start=1707
+  _globals['_JOBSTATE']._serialized_end=1837
   _globals['_STARTREQUEST']._serialized_start=128
   _globals['_STARTREQUEST']._serialized_end=196
   _globals['_STARTRESPONSE']._serialized_start=198
   _globals['_STARTRESPONSE']._serialized_end=242
   _globals['_STOPREQUEST']._serialized_start=244
-  _globals['_STOPREQUEST']._serialized_end=347
-  _globals['_STOPRESPONSE']._serialized_start=349
-  _globals['_STOPRESPONSE']._serialized_end=392
-  _globals['_GETSTATUSREQUEST']._serialized_start=394
-  _globals['_GETSTATUSREQUEST']._serialized_end=428
-  _globals['_GETSTATUSRESPONSE']._serialized_start=430
-  _globals['_GETSTATUSRESPONSE']._serialized_end=478
-  _globals['_WATCHREQUEST']._serialized_start=480
-  _globals['_WATCHREQUEST']._serialized_end=510
-  _globals['_WATCHRESPONSE']._serialized_start=512
-  _globals['_WATCHRESPONSE']._serialized_end=556
-  _globals['_LOGSREQUEST']._serialized_start=559
-  _globals['_LOGSREQUEST']._serialized_end=740
-  _globals['_LOGSRESPONSE']._serialized_start=743
-  _globals['_LOGSRESPONSE']._serialized_end=893
-  _globals['_LOGBATCH']._serialized_start=895
-  _globals['_LOGBATCH']._serialized_end=944
-  _globals['_LOGRECORD']._serialized_start=946
-  _globals['_LOGRECORD']._serialized_end=1057
-  _globals['_LOGGAP']._serialized_start=1059
-  _globals['_LOGGAP']._serialized_end=1090
-  _globals['_LOGEND']._serialized_start=1092
-  _globals['_LOGEND']._serialized_end=1129
-  _globals['_LISTREQUEST']._serialized_start=1131
-  _globals['_LISTREQUEST']._serialized_end=1222
-  _globals['_LISTFILTER']._serialized_start=1225
-  _globals['_LISTFILTER']._serialized_end=1463
-  _globals['_LISTRESPONSE']._serialized_start=1465
-  _globals['_LISTRESPONSE']._serialized_end=1534
-  _globals['_REMOVEREQUEST']._serialized_start=1536
-  _globals['_REMOVEREQUEST']._serialized_end=1567
-  _globals['_REMOVERESPONSE']._serialized_start=1569
-  _globals['_REMOVERESPONSE']._serialized_end=1585
-  _globals['_JOBSERVICE']._serialized_start=1820
-  _globals['_JOBSERVICE']._serialized_end=2262
+  _globals['_STOPREQUEST']._serialized_end=367
+  _globals['_STOPRESPONSE']._serialized_start=369
+  _globals['_STOPRESPONSE']._serialized_end=412
+  _globals['_GETSTATUSREQUEST']._serialized_start=414
+  _globals['_GETSTATUSREQUEST']._serialized_end=448
+  _globals['_GETSTATUSRESPONSE']._serialized_start=450
+  _globals['_GETSTATUSRESPONSE']._serialized_end=498
+  _globals['_WATCHREQUEST']._serialized_start=500
+  _globals['_WATCHREQUEST']._serialized_end=530
+  _globals['_WATCHRESPONSE']._serialized_start=532
+  _globals['_WATCHRESPONSE']._serialized_end=576
+  _globals['_LOGSREQUEST']._serialized_start=579
+  _globals['_LOGSREQUEST']._serialized_end=760
+  _globals['_LOGSRESPONSE']._serialized_start=763
+  _globals['_LOGSRESPONSE']._serialized_end=913
+  _globals['_LOGBATCH']._serialized_start=915
+  _globals['_LOGBATCH']._serialized_end=964
+  _globals['_LOGRECORD']._serialized_start=966
+  _globals['_LOGRECORD']._serialized_end=1077
+  _globals['_LOGGAP']._serialized_start=1079
+  _globals['_LOGGAP']._serialized_end=1110
+  _globals['_LOGEND']._serialized_start=1112
+  _globals['_LOGEND']._serialized_end=1149
+  _globals['_LISTREQUEST']._serialized_start=1151
+  _globals['_LISTREQUEST']._serialized_end=1242
+  _globals['_LISTFILTER']._serialized_start=1245
+  _globals['_LISTFILTER']._serialized_end=1483
+  _globals['_LISTRESPONSE']._serialized_start=1485
+  _globals['_LISTRESPONSE']._serialized_end=1554
+  _globals['_REMOVEREQUEST']._serialized_start=1556
+  _globals['_REMOVEREQUEST']._serialized_end=1587
+  _globals['_REMOVERESPONSE']._serialized_start=1589
+  _globals['_REMOVERESPONSE']._serialized_end=1605
+  _globals['_JOBSERVICE']._serialized_start=1840
+  _globals['_JOBSERVICE']._serialized_end=2282
 # @@protoc_insertion_point(module_scope)
