@@ -80,7 +80,7 @@ MADE: dict[str, Callable[[str, str], str]] = {
 @pytest.mark.parametrize("name", MADE)
 def test_a_made_up_token(server: Victim, ann: Caller, secret: str, name: str) -> None:
     """As above."""
-    other = ann.make_token(f"other for {name}")
+    other = ann.make_token(f"other-{[*MADE].index(name)}")
     told = server.wire().stranger(MADE[name](secret, other.secret))
     assert (told.code, told.reason) == (UNAUTHENTICATED, "TOKEN_INVALID"), told
     ann.tokens.RevokeMachineToken(token_service_pb2.RevokeMachineTokenRequest(token=other.token.id))
@@ -190,7 +190,7 @@ def test_administration_without_its_scope(
     narrow: Caller, ann: Caller, vic: Caller, server: Victim, admin: Caller, method: str
 ) -> None:
     """A user would make himself admin."""
-    reading = server.caller(admin.make_token(f"reads {method}", scope="jobs:read").secret)
+    reading = server.caller(admin.make_token(f"reads-{method}", scope="jobs:read").secret)
     request = getattr(admin_service_pb2, f"{method}Request")()
     for caller in (narrow, ann, vic, reading):
         assert refused(getattr(caller.admin, method), request).code == DENIED
