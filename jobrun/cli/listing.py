@@ -129,7 +129,7 @@ def _say_none(parsed: Parsed) -> None:
     """At a terminal: a header alone leaves one in doubt, and a script reads stdout."""
     if os.isatty(STDERR):
         every = parsed.flag("--all") or parsed.given("--filter")
-        say("no job fits" if every else "no job is under way: jobrun list -a shows those that have finished")
+        say("no jobs" if every else "no job is under way: jobrun list -a shows those that have finished")
 
 
 def _line(row: tuple[str, ...], widths: list[int]) -> str:

@@ -49,9 +49,11 @@ def create(parsed: Parsed, environment: Environment) -> int:
     try:
         _show(parsed, answer, _token_string(parsed, environment, answer.secret))
     except OutputFailed as error:
-        raise OutputFailed(f"{error}: {_taken_back(accounts, answer.token)}") from error
+        doubt = _take_back(accounts, answer.token)
+        raise OutputFailed(f"{error}: {doubt or f'token {name} is revoked again'}") from error
     except (BrokenOutput, Refusal):
-        say(_taken_back(accounts, answer.token))
+        if doubt := _take_back(accounts, answer.token):
+            say(doubt)
         raise
     until = time_text(answer.token.expires_at)
     if not parsed.flag(JSON.key):
@@ -79,13 +81,13 @@ def _token_string(parsed: Parsed, environment: Environment, secret: str) -> str:
     return compose_token(server, known.pin, secret)
 
 
-def _taken_back(accounts: Accounts, token: wire.MachineToken) -> str:
-    """Ends a token that nobody was told, and says whether it could."""
+def _take_back(accounts: Accounts, token: wire.MachineToken) -> str:
+    """Ends a token that nobody was told. Empty, or why it may still hold."""
     try:
         accounts.revoke_token(token.id)
     except Refusal as refusal:
         return f"token {token.name} may still hold, and nobody has it: jobrun token revoke {token.id} ({refusal})"
-    return f"token {token.name} is revoked again"
+    return ""
 
 
 def _show(parsed: Parsed, answer: wire.CreateMachineTokenResponse, text: str) -> None:
