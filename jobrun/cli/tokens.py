@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from jobrun.client.accounts import Accounts
 
 HEADER = ("ID", "NAME", "USER", "SCOPES", "JOBS", "CREATED", "USED", "UNTIL", "CEILINGS")
-LONGEST_NAME = 64
 ALL_JOBS, ALL_USERS = "--all-jobs", "--all-users"
 SECOND_NS = 10**9
 
@@ -63,12 +62,11 @@ def create(parsed: Parsed, environment: Environment) -> int:
 
 def _name(parsed: Parsed) -> str:
     """A label that can be typed without quotes, and taken for nothing else. Raises UsageError."""
+    from jobrun.model.user import TOKEN_NAME_TEXT, is_token_name
+
     name = one_word(parsed, "NAME")
-    allowed = name.isascii() and name.replace(".", "").replace("_", "").replace("-", "").isalnum()
-    if not allowed or not name[0].isalnum() or len(name) > LONGEST_NAME:
-        raise parsed.usage_error(
-            f"{name or 'an empty text'} is no name: up to {LONGEST_NAME} of A-Z a-z 0-9 . _ -, a letter or digit first"
-        )
+    if not is_token_name(name):
+        raise parsed.usage_error(f"{name or 'an empty text'} is no name: {TOKEN_NAME_TEXT}")
     return name
 
 
