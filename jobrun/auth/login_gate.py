@@ -136,4 +136,5 @@ def _check(need: Need | None, caller: Caller) -> None:
         return
     if need is None or not caller.scopes & _ENOUGH[need]:
         what = need.value if need else "what nobody has"
-        raise ScopeMissing(f"that needs {what}, which this token has not: ask an admin, or use another one")
+        who = "this machine token" if caller.machine_token else f"your login as {caller.role.value}"
+        raise ScopeMissing(f"that needs {what}, which {who} has not: ask an admin")

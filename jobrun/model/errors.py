@@ -106,7 +106,7 @@ class UserNotFound(JobrunError):
     reason = "USER_NOT_FOUND"
 
     def __init__(self) -> None:
-        super().__init__("no such user")
+        super().__init__("no such user: jobrun user list shows all")
 
 
 class UserExists(JobrunError):

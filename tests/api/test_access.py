@@ -160,7 +160,8 @@ def _actor(office: LoginServer, who: str) -> Actor:
     role, _, more = who.partition(", session ")
     owner, machine, scope = role.partition("'s machine")
     session = office.log_in(owner, scope=more)
-    return office.machine(session, who, scope=scope.strip()) if machine else session
+    name = f"of-{owner}-{scope.strip().replace(':', '-')}"
+    return office.machine(session, name, scope=scope.strip()) if machine else session
 
 
 def test_a_method_that_does_not_exist(office: LoginServer) -> None:
