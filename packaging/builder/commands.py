@@ -84,8 +84,8 @@ def test(words: list[str]) -> NoReturn:
 def _some_at_once(words: list[str]) -> list[str]:
     """How pytest runs the whole suite, or folders of it: a worker more than there are CPUs, as tests wait a third of
     their time. By file, as the tests of one share servers; in the order of the names, so that the quickest, those of
-    tests/unit, come last and no worker is left alone with a long one."""
-    if words and not any(os.path.isdir(word) for word in words):
+    tests/unit, come last and no worker is left alone with a long one. Single files and tests run one by one."""
+    if any(os.path.isfile(word.partition("::")[0]) for word in words):
         return []
     workers = len(os.sched_getaffinity(0)) + 1
     return ["--numprocesses", str(workers), "--dist", "loadfile", "--no-loadscope-reorder"]
