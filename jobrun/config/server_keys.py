@@ -10,6 +10,8 @@ from jobrun.config.listen import parse_listen
 from jobrun.config.numbers import UNIT_NS, parse_count, parse_duration
 from jobrun.config.server_settings import DAY_S, LISTEN, MINUTE_S, SLOTS_PER_CPU, ServerSettings
 
+SHORTEST_ACCESS_NS = 2 * UNIT_NS["s"]
+"""Times in a token are whole seconds, so that it holds for up to one less than it is told to."""
 LONGEST_ACCESS_NS = UNIT_NS["h"]
 """Of an access token: it is judged without a look at the disk for that long."""
 
@@ -48,6 +50,8 @@ def _lifetime(text: str, folder: Path) -> int:
 
 def _access_lifetime(text: str, folder: Path) -> int:
     duration = _lifetime(text, folder)
+    if duration < SHORTEST_ACCESS_NS:
+        raise ValueError(f"{text} is too short: at least {SHORTEST_ACCESS_NS // UNIT_NS['s']}s")
     if duration > LONGEST_ACCESS_NS:
         raise ValueError(f"{text} is too long: at most {LONGEST_ACCESS_NS // UNIT_NS['m']}m")
     return duration
@@ -80,7 +84,7 @@ KEYS: Mapping[str, Mapping[str, Key]] = {
             "access_token_lifetime_ns",
             _access_lifetime,
             "DUR",
-            "how long an access token holds, 1s to 60m",
+            "how long an access token holds, 2s to 60m",
             f"{ServerSettings.access_token_s // MINUTE_S}m",
         ),
         "session_idle": Key(

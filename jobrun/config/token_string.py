@@ -40,7 +40,9 @@ def compose_token(server: Address, pin: str, bearer: str) -> str:
 
 
 def parse_token(text: str) -> MachineLogin:
-    """The token in JOBRUN_TOKEN. Raises LoginNeeded, whose text never has a part of it."""
+    """The token in JOBRUN_TOKEN; white space around it is what pasting it, or a file of it, adds. Raises LoginNeeded,
+    whose text never has a part of it."""
+    text = text.strip()
     match = _TEXT.fullmatch(text) if len(text) <= LONGEST else None
     place = _decode(match[1]) if match else None
     if match is None or place is None:

@@ -15,7 +15,7 @@ from tests.e2e.client import Client
 from tests.e2e.folder_watch import FolderWatch
 from tests.e2e.tls_server import tls_server
 
-SHORTEST = "[login]\naccess_token_lifetime = 1s\n"
+SHORTEST = "[login]\naccess_token_lifetime = 2s\n"
 SHORT = "[login]\naccess_token_lifetime = 5s\n"
 TICKS = 40
 TICKING = f"i=0; while [ $i -lt {TICKS} ]; do printf '%s|' $i; sleep 0.2; i=$((i+1)); done"
@@ -23,7 +23,7 @@ TICKING = f"i=0; while [ $i -lt {TICKS} ]; do printf '%s|' $i; sleep 0.2; i=$((i
 
 @pytest.fixture(scope="module")
 def short_lived(cache: Path, nobodys_cache: Path) -> Iterator[Accounts]:
-    """A server whose access tokens live for a second."""
+    """A server whose access tokens live for two seconds."""
     with tls_server(nobodys_cache, config=SHORTEST) as server, accounts_of(cache, server) as accounts:
         yield accounts
 
@@ -45,7 +45,7 @@ def test_commands_go_on_beyond_the_life_of_a_token(short_lived: Accounts) -> Non
     """One would have to log in again every ten minutes."""
     account = short_lived.add()
     for _ in range(2):
-        ran = account.jobrun("run", "sh", "-c", "sleep 1.1; echo on").passed()
+        ran = account.jobrun("run", "sh", "-c", "sleep 2.1; echo on").passed()
         assert (ran.out, ran.err) == ("on\n", "")
 
 

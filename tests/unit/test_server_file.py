@@ -86,6 +86,7 @@ def test_percent_and_dollar_are_plain(tmp_path: Path) -> None:
         ("[server]\ncertificate = /a\n", ("[server]", "key")),
         ("[server]\nkey = /a\n", ("[server]", "certificate")),
         ("[login]\naccess_token_lifetime = 500ms\n", ("[login] access_token_lifetime", "1s")),
+        ("[login]\naccess_token_lifetime = 1s\n", ("[login] access_token_lifetime", "2s")),
         ("[login]\naccess_token_lifetime = 61m\n", ("[login] access_token_lifetime", "60m")),
         ("[login]\naccess_token_lifetime = 600\n", ("[login] access_token_lifetime", "600")),
         ("[login]\nsession_idle = 0s\n", ("[login] session_idle",)),

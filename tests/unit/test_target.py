@@ -72,10 +72,16 @@ def test_a_token_for_one_server_and_the_name_of_another_are_a_mistake(server: st
 @pytest.mark.parametrize("at", range(0, len(TOKEN), 7))
 def test_a_damaged_token_is_one_line_without_it(at: int) -> None:
     """The log of a pipeline is read by many."""
-    for damaged in (TOKEN[:at], TOKEN[:at] + "!" + TOKEN[at:], TOKEN[:at] + TOKEN[at + 1 :], TOKEN + "\n"):
+    for damaged in (TOKEN[:at], TOKEN[:at] + "!" + TOKEN[at:], TOKEN[:at] + TOKEN[at + 1 :], TOKEN + "\nx"):
         with pytest.raises(LoginNeeded, match="JOBRUN_TOKEN is ") as caught:
             choose_target(env(JOBRUN_TOKEN=damaged), None, local=False)
         assert "s" * 20 not in str(caught.value)
+
+
+@pytest.mark.parametrize("pasted", [TOKEN + "\n", " " + TOKEN, f"\t{TOKEN}\r\n"])
+def test_white_space_around_a_token_is_none_of_it(pasted: str) -> None:
+    """A secret that was pasted with its line's end, as CI systems keep it, would be damaged."""
+    assert parse_token(pasted) == parse_token(TOKEN)
 
 
 def test_a_token_has_one_spelling() -> None:
