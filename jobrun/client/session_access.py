@@ -30,18 +30,17 @@ class SessionAccess:
         self._refused = ""
         """An access token that the server does not take."""
         self._taken_at: float | None = None
-        """When the present token was had from the server or another process, by time.monotonic."""
+        """When the server made the present token for this process, by time.monotonic; None: it was not made for it."""
 
     def metadata(self, channel: grpc.Channel) -> Metadata:
         """The access token; a new one where it is about to end, or was refused."""
         with self._lock:
             if not self._is_good(self._session):
                 self._session = self._renewed(channel)
-                self._taken_at = time.monotonic()
             return bearer(self._session.access_token)
 
     def reject(self, used: Metadata, error: grpc.RpcError) -> None:
-        """The next metadata() asks for another token. Raises SessionOver where the refused one was just had."""
+        """The next metadata() asks for another token. Raises SessionOver where the refused one was just made."""
         with self._lock:
             if used != bearer(self._session.access_token):
                 return  # another thread has a newer one already
@@ -60,10 +59,12 @@ class SessionAccess:
             if found.user != self._session.user:
                 raise LoginNeeded(f"{self._address}: now logged in as {found.user}, no longer as {self._session.user}")
             if self._is_good(found):
+                self._taken_at = None
                 return found
             if not found.next_refresh_token:
                 found = found._replace(next_refresh_token=new_refresh_token())
                 self._logins.save(self._address, found)  # before it is sent: a lost answer is asked for again
+            self._taken_at = time.monotonic()
             renewed = self._refresh(channel, found)
             self._logins.save(self._address, renewed)
             return renewed

@@ -61,8 +61,15 @@ class Account(Home):
 
     def forget_age(self) -> None:
         """The client does not know any more how old its access token is, as after a reboot: it must refresh."""
+        self._rewrite("access_boot", "another")
+
+    def age(self) -> None:
+        """The client's access token is as old as the machine's last boot."""
+        self._rewrite("access_since_ns", "0")
+
+    def _rewrite(self, name: str, value: str) -> None:
         lines = self.session_file.read_text().splitlines()
-        rewritten = ["access_boot another" if line.startswith("access_boot ") else line for line in lines]
+        rewritten = [f"{name} {value}" if line.startswith(f"{name} ") else line for line in lines]
         self.session_file.write_text("\n".join(rewritten) + "\n")
 
     def close(self) -> None:

@@ -146,6 +146,7 @@ def test_f38_twenty_commands_with_an_expired_token_and_one_rotation(cache: Path,
     with tls_server(nobodys_cache, config=SHORTEST) as server, accounts_of(cache, server) as accounts:
         account = accounts.add()
         server.restart(config="")
+        account.age()
         before = len(accounts.audit(action="refresh", username=account.name))
         clients = [account.client("list") for _ in range(20)]
         for client in clients:
