@@ -56,6 +56,7 @@ OWN: Mapping[str, tuple[tuple[str, str, str], ...]] = {
     "version": (
         ("version", "text", "As PEP 440 has it."),
         ("build", "text", "What the file is known by; empty when run from the sources."),
+        ("license", "text", "With --licenses: jobrun's own, an SPDX expression."),
         ("inside", "list", "With --licenses: name, version, license, texts and parts of each work that is inside."),
     ),
 }
