@@ -33,7 +33,7 @@ ELSEWHERE_PROGRAMS = (
     "python3 build.py ",
     "jobrun server --insecure ",
     "grpcurl ",
-    "rm -r ~/.cache/jobrun ",
+    "rm -rf ~/.cache/jobrun ",
 )
 """All that may be in them."""
 OTHERS_OPTIONS = frozenset({"--"})
