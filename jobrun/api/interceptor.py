@@ -20,7 +20,7 @@ from jobrun.api.turns import to_its_end
 from jobrun.auth.access import ACCESS, Need
 from jobrun.auth.addresses import address_of, network_of
 from jobrun.auth.gate import Gate
-from jobrun.model.errors import InvalidRequest, JobNotFound, JobrunError, NotAllowed, StoreError
+from jobrun.model.errors import InvalidRequest, JobNotFound, JobrunError, StoreError
 from jobrun.wire.understood import check_understood
 
 LASTING = frozenset({"/jobrun.v1.JobService/Stop", "/jobrun.v1.AdminService/RemoveUser"})
@@ -34,10 +34,6 @@ REQUEST_S = 60.0
 STRANGERS_REQUEST_S = 5.0
 """The same where no token came: a login has a few hundred bytes, and is sent with the call. Whoever holds it back holds
 one of the calls of his address."""
-
-WITHHELD = (JobNotFound, NotAllowed)
-"""What is noted of calls that only look: somebody may try other users' jobs. Those that change things note it with more
-in servicers and behind them."""
 
 OURS = "/jobrun."
 """Methods whose requests must be understood whole; others' may have what came later."""
@@ -102,7 +98,7 @@ class Interceptor(grpc.aio.ServerInterceptor):
             except StoreError as error:
                 await _refuse(context, internal(incident.report(method.name, error)))
             except JobrunError as error:
-                if method.reads and isinstance(error, WITHHELD):
+                if method.reads and isinstance(error, JobNotFound):  # somebody may try other users' jobs
                     self._note(method, context, error.reason)
                 await _refuse(context, refusal_of(error))
             except grpc.aio.AbortError:
@@ -120,7 +116,9 @@ class Interceptor(grpc.aio.ServerInterceptor):
         return handler
 
     def _note(self, method: Method, context: Context, outcome: str) -> None:
-        """On the audit record, as the gate does with what it refuses: a line a minute for each caller and method."""
+        """On the audit record, as the gate does with what it refuses: a line a minute for each caller and method. Calls
+        that change things note their refusals with more, in servicers and behind them; a refused List is no line, as
+        whoever asks for everybody's jobs, to find one by its id, is told of none."""
         if self._audit is not None:
             address, what = address_of(context.peer()), method.name.rpartition(".")[2]
             self._audit.note_often(caller_if_any() or "", address, "call", what, outcome)

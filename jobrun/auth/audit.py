@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -31,10 +32,14 @@ MANY: Final = "many"
 
 @dataclasses.dataclass
 class _Flood:
-    """What came more than once in a minute. `since_ns`: by the steady clock."""
+    """What came more than once in a minute."""
 
     since_ns: int
+    """By the steady clock."""
     more: int = 0
+    """Those that no line tells yet."""
+    first_ns: int = 0
+    """When the first of them came."""
 
 
 class _Kind(NamedTuple):
@@ -69,8 +74,9 @@ class Audit:
 
     def note_often(self, who: Caller | str, address: str, action: str, target: str = "", outcome: str = "ok") -> None:
         """The same of what can come in floods: the first of its kind from its network is a line, the others of that
-        minute are one line with their count. What is not said by somebody known is not told apart by target. Where
-        there are too many kinds, they are told apart by what was asked and refused alone."""
+        minute are one line with their count, and the time of their first. What is not said by somebody known is not
+        told apart by target. Where there are too many kinds, they are told apart by what was asked and refused
+        alone."""
         event = self._event(who, address, action, target, outcome)
         kind = _Kind(network_of(event.address), action, outcome, event.user)
         known = isinstance(who, Caller)
@@ -83,6 +89,7 @@ class Audit:
             self._floods[kind] = _Flood(self._clocks.steady_ns())
             self._write(event)
         else:
+            flood.first_ns = flood.first_ns if flood.more else event.time_ns
             flood.more += 1
 
     def _has_line(self, user: str) -> bool:
@@ -146,11 +153,19 @@ class Audit:
     def _tell(self, kind: _Kind, flood: _Flood) -> None:
         if flood.more:
             event = self._event(kind.user, kind.network, kind.action, kind.target, kind.outcome)
-            self._write(dataclasses.replace(event, machine_token=kind.machine_token, count=flood.more))
+            self._write(
+                dataclasses.replace(event, time_ns=flood.first_ns, machine_token=kind.machine_token, count=flood.more)
+            )
 
     def _write(self, event: AuditEvent) -> None:
         file = self._jobs_file if event.action.startswith(OF_JOBS) else self._file
         file.append(json.dumps(dataclasses.asdict(event)).encode() + b"\n")
+
+
+def target_with(name: str, given: Mapping[str, object]) -> str:
+    """What a line tells as its target: whom or what, and behind it what was given to it or changed: "vic role=admin
+    cpus=none". Secrets do not belong into it."""
+    return " ".join([*([name] if name else ()), *(f"{key}={str(value).lower()}" for key, value in given.items())])
 
 
 def jobs_path(path: Path) -> Path:

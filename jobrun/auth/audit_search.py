@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import heapq
+import itertools
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -23,14 +23,14 @@ MOST_LINE: Final = 4096
 def newest(paths: Sequence[Path], most: int, user: str, since_ns: int) -> list[AuditEvent]:
     """At most so many of all files together, newest last; of one user alone where one is named, none from before.
     Raises OSError."""
-    found: list[AuditEvent] = []
-    for event in heapq.merge(*map(_events_backwards, paths), key=lambda event: -event.time_ns):
-        if (user and event.user != user) or event.time_ns < since_ns:
-            continue
-        found.append(event)
-        if len(found) >= most:
-            break
-    return found[::-1]
+    found = list[AuditEvent]()
+    for path in paths:
+        wanted = (
+            event for event in _events_backwards(path) if (not user or event.user == user) and event.time_ns >= since_ns
+        )
+        found += [*itertools.islice(wanted, most)][::-1]
+    found.sort(key=lambda event: event.time_ns)  # what was counted was written after what came later
+    return found[-most:]
 
 
 def _events_backwards(path: Path) -> Iterator[AuditEvent]:

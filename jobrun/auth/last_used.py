@@ -23,8 +23,9 @@ class LastUsed:
             self._used[token.id] = hour_ns
 
     def of(self, token: MachineToken) -> int:
-        """0: never."""
-        return max(token.last_used_ns, self._used.get(token.id, 0))
+        """0: never. In its first hour: when it was made."""
+        used_ns = max(token.last_used_ns, self._used.get(token.id, 0))
+        return max(used_ns, token.created_ns) if used_ns else 0
 
     def take(self) -> Mapping[str, int]:
         """What is to be written down; it is forgotten here."""

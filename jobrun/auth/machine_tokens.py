@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from jobrun.auth import scopes as scope_words
+from jobrun.auth.audit import target_with
 from jobrun.auth.clock import IssuerClock
 from jobrun.auth.desk import Desk
 from jobrun.auth.last_used import LastUsed
@@ -16,7 +17,7 @@ from jobrun.auth.machine_door import PREFIX
 from jobrun.auth.sessions import random_id
 from jobrun.model.caller import NO_CEILINGS, Caller, Role, Scope
 from jobrun.model.errors import InvalidRequest, JobrunError, MachineTokenNotFound
-from jobrun.model.user import TOKEN_NAME_TEXT, MachineToken, is_token_name
+from jobrun.model.user import TOKEN_NAME_TEXT, MachineToken, is_token_name, scope_text
 from jobrun.store.users_rows import StoredToken
 
 ID_LENGTH: Final = 10
@@ -70,7 +71,7 @@ class MachineTokens:
             scope_words.check_has(caller.scopes, frozenset({Scope.ADMIN}))
         now_ns = self._clock.now_ns()
         holding = [
-            dataclasses.replace(one.token, last_used_ns=self._used.of(one.token))
+            self._told(one.token)
             for one in self._people.tokens.values()
             if (all_users or one.token.user == caller.user) and _holds(one, now_ns)
             if before_ns is None or one.token.created_ns < before_ns
@@ -86,13 +87,15 @@ class MachineTokens:
 
     async def _create(self, caller: Caller, token: MachineToken) -> str:
         secret = secrets.token_urlsafe(32)
+        scopes = scope_text(token.scopes).replace(" ", ",")
+        given = {"name": token.name, "scope": scopes, "all_jobs": token.all_jobs, **token.ceilings}
         try:
             scope_words.check_has(caller.scopes, token.scopes)
             await self._desk.store.add_token(token, hashlib.sha256(secret.encode()).digest())
         except JobrunError as error:
-            self._desk.audit.note(caller, "", "token.create", "", error.reason)
+            self._desk.audit.note(caller, "", "token.create", target_with("", given), error.reason)
             raise
-        self._desk.audit.note(caller, "", "token.create", token.id)
+        self._desk.audit.note(caller, "", "token.create", target_with(token.id, given))
         return f"{PREFIX}{token.id}.{secret}"
 
     async def _revoke(self, caller: Caller, text: str) -> MachineToken:
@@ -104,7 +107,10 @@ class MachineTokens:
             self._desk.audit.note_often(caller, "", "token.revoke", "", error.reason)  # `text` may be a secret
             raise
         self._desk.audit.note(caller, "", "token.revoke", token.id)
-        return token
+        return self._told(token)
+
+    def _told(self, token: MachineToken) -> MachineToken:
+        return dataclasses.replace(token, last_used_ns=self._used.of(token))
 
     def _meant(self, caller: Caller, text: str) -> MachineToken:
         now_ns = self._clock.now_ns()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping
-from typing import Any, Protocol, TypeVar
+from types import MappingProxyType
+from typing import Any, Final, Protocol, TypeVar
 
 from jobrun.auth import scopes as scope_words
+from jobrun.auth.audit import target_with
 from jobrun.auth.clock import IssuerClock
 from jobrun.auth.desk import Desk
 from jobrun.auth.passwords import checked
@@ -15,6 +17,7 @@ from jobrun.model.user import User, is_user_name
 from jobrun.store.users_rows import Account
 
 T = TypeVar("T")
+NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 
 
 class UserJobs(Protocol):
@@ -50,7 +53,7 @@ class Users:
         given = scope_words.role_of(role) if role else Role.USER
         password_hash = await self._desk.passwords.hash(checked("password", password))
         adding = self._desk.store.add_user(name, given, password_hash, ceilings, self._clock.now_ns())
-        await self._decide(caller, "user.create", name, adding)
+        await self._decide(caller, "user.create", name, adding, {"role": given.value, **ceilings})
         return self._one(name)
 
     async def update(
@@ -67,7 +70,9 @@ class Users:
         Raises UserNotFound, LastAdmin, InvalidRequest (role)."""
         given = None if role is None else scope_words.role_of(role)
         changing = self._desk.store.change_user(name, role=given, disabled=disabled, ceilings=ceilings)
-        await self._decide(caller, "user.set", name, changing)
+        changes = {"role": given and given.value, "disabled": disabled}
+        told = {what: value for what, value in changes.items() if value is not None}
+        await self._decide(caller, "user.set", name, changing, {**told, **(ceilings or {})})
         return self._one(name)
 
     async def set_password(self, caller: Caller, name: str, new: str) -> None:
@@ -98,11 +103,18 @@ class Users:
         await self._desk.store.set_password(name, password_hash)
         self._desk.forget_first_password(name)
 
-    async def _decide(self, caller: Caller, action: str, name: str, work: Coroutine[Any, Any, T]) -> T:
-        return await self._desk.kept.run(self._on_record(caller, action, name, work))
+    async def _decide(
+        self,
+        caller: Caller,
+        action: str,
+        name: str,
+        work: Coroutine[Any, Any, T],
+        given: Mapping[str, object] = NOTHING,
+    ) -> T:
+        target = target_with(name if is_user_name(name) else "", given)
+        return await self._desk.kept.run(self._on_record(caller, action, target, work))
 
-    async def _on_record(self, caller: Caller, action: str, name: str, work: Coroutine[Any, Any, T]) -> T:
-        target = name if is_user_name(name) else ""
+    async def _on_record(self, caller: Caller, action: str, target: str, work: Coroutine[Any, Any, T]) -> T:
         try:
             done = await work
         except JobrunError as error:

@@ -150,6 +150,76 @@ def test_a_flood_is_a_line_a_minute(tmp_path: Path) -> None:
     assert [one["count"] for one in lines(tmp_path / "a")] == [1, 1, 999, 1, 1, 1]
 
 
+def test_what_was_counted_has_the_time_of_its_first(tmp_path: Path) -> None:
+    """`--since` would tell of what was tried long before; and who looks would change when it was."""
+    times, path = Times(), tmp_path / "a"
+    audit, begin = Audit(path, times.clocks()), times.wall
+    for _ in range(3):
+        audit.note_often("", HERE, "call", "Start", "TOKEN_INVALID")
+        times.turn(10)
+    audit.note(ANN, "", "login")
+    times.turn(10)
+    assert [(one.time_ns - begin, one.count) for one in events(audit)] == [*((0, 1), (10 * 10**9, 2), (30 * 10**9, 1))]
+    assert [one.action for one in events(audit, since_ns=begin + 20 * 10**9)] == ["login"]
+    audit.note_often("", HERE, "call", "Start", "TOKEN_INVALID")
+    times.turn(60)
+    audit.keep_up()
+    assert [(one["time_ns"] - begin, one["count"]) for one in lines(path)][-1] == (40 * 10**9, 1)
+    audit.close()
+
+
+def test_what_was_counted_hides_nothing_newer(tmp_path: Path) -> None:
+    """A login would not be among the newest, where jobs were started after the first of a flood."""
+    times = Times()
+    audit = Audit(tmp_path / "a", times.clocks())
+    for _ in range(2):
+        audit.note_often("", HERE, "call", "Start", "TOKEN_INVALID")
+    for number in range(5):
+        times.turn(1)
+        audit.note(ANN, "", "job.start", f"{number}")
+    times.turn(1)
+    audit.note(ANN, "", "login")
+    assert [one.action for one in events(audit, 2)] == ["job.start", "login"]
+    audit.close()
+
+
+def test_what_was_changed_is_on_record(tmp_path: Path) -> None:
+    """Who was disabled, and who was made an admin, would look the same; and what a token may do would be told nowhere
+    once it has ended."""
+
+    async def use(auth: Auth) -> None:
+        boss = await admin(auth)
+        await auth.users.create(boss, name="vic", role="viewer", password=PASSWORD, ceilings={"cpus": 2})
+        await auth.users.update(boss, "vic", disabled=True)
+        await auth.users.update(boss, "vic", role="user", disabled=False)
+        await auth.users.update(boss, "vic", ceilings={"memory_bytes": 4096, "cpus": None})
+        with pytest.raises(JobrunError):
+            await auth.users.update(boss, "admin", role="user")
+        await auth.users.set_password(boss, "vic", PASSWORD)
+        vic = admit(auth, (await log_in(auth, "vic")).access_token)
+        create = auth.machine_tokens.create
+        plain, _ = await create(vic, name="ci", scope="", expires_in_s=0, all_jobs=False)
+        wide, _ = await create(
+            boss, name="ops", scope="jobs:read jobs:run", expires_in_s=0, all_jobs=True, ceilings={"cpus": 1}
+        )
+        with pytest.raises(JobrunError):
+            await create(vic, name="x", scope="admin", expires_in_s=0, all_jobs=False)
+        told = [one for one in await auth.audit.events(1000) if one.action.startswith(("user.", "token."))]
+        assert [(one.action, one.target) for one in told[1:]] == [
+            ("user.create", "vic role=viewer cpus=2"),
+            ("user.set", "vic disabled=true"),
+            ("user.set", "vic role=user disabled=false"),
+            ("user.set", "vic memory_bytes=4096 cpus=none"),
+            ("user.set", "admin role=user"),
+            ("user.password", "vic"),
+            ("token.create", f"{plain.id} name=ci scope=jobs:run all_jobs=false"),
+            ("token.create", f"{wide.id} name=ops scope=jobs:read,jobs:run all_jobs=true cpus=1"),
+            ("token.create", "name=x scope=admin all_jobs=false"),
+        ]
+
+    with_auth(tmp_path, use)
+
+
 def test_a_flood_from_everywhere_is_bounded_too(tmp_path: Path) -> None:
     """A botnet would fill memory and disk with one line for each of its addresses, and drive out what is on record."""
     times = Times()
@@ -437,26 +507,26 @@ def test_every_decision_is_on_record_and_no_secret_is(tmp_path: Path) -> None:
         assert told == [
             ("", "user.create", "admin", "ok"),
             ("admin", "login", boss_sessions(told)[0], "ok"),
-            ("admin", "user.create", "ann", "ok"),
+            ("admin", "user.create", "ann role=user", "ok"),
             ("ann", "login", ann.session, "ok"),
             ("admin", "login", boss.session, "ok"),
-            ("ann", "token.create", token.id, "ok"),
+            ("ann", "token.create", f"{token.id} name=ci scope=jobs:run all_jobs=false", "ok"),
             ("ann", "login", session, "ok"),
             ("ann", "refresh", session, "ok"),
             ("ann", "login", "", "LOGIN_FAILED"),
             ("", "login", "", "LOGIN_FAILED"),
             ("ann", "refresh", session, "REFRESH_FAILED"),
             ("ann", "password", "", "LOGIN_FAILED"),
-            ("admin", "user.create", "ann", "USER_EXISTS"),
-            ("admin", "user.set", "admin", "LAST_ADMIN"),
-            ("ann", "token.create", "", "SCOPE_MISSING"),
+            ("admin", "user.create", "ann role=user", "USER_EXISTS"),
+            ("admin", "user.set", "admin disabled=true", "LAST_ADMIN"),
+            ("ann", "token.create", "name=x scope=admin all_jobs=false", "SCOPE_MISSING"),
             ("", "call", "AuthService/WhoAmI", "TOKEN_INVALID"),
+            ("", "call", "", "TOKEN_INVALID"),
             ("ann", "call", "AdminService/ListUsers", "SCOPE_MISSING"),
             ("ann", "token.revoke", token.id, "ok"),
-            ("admin", "user.set", "ann", "ok"),
+            ("admin", "user.set", "ann role=viewer", "ok"),
             ("admin", "user.password", "ann", "ok"),
             ("admin", "logout", "all sessions", "ok"),
-            ("", "call", "", "TOKEN_INVALID"),
         ]
 
     with_auth(tmp_path, use)

@@ -359,18 +359,21 @@ def test_pages_show_each_token_once(tmp_path: Path, page: int) -> None:
 
 
 def test_the_last_use_is_known_to_the_hour(tmp_path: Path) -> None:
-    """Nobody would dare to revoke a token: is it used?"""
+    """Nobody would dare to revoke a token: is it used? Or it would be told as used before it was made."""
     times = Times()
     hours: list[int] = []
 
     async def use(auth: Auth) -> None:
         ann = await user(auth, "ann")
-        _, text = await create(auth, ann)
+        times.turn(90)
+        token, text = await create(auth, ann)
         assert listed(auth, ann, all_users=False)[0].last_used_ns == 0
         admit(auth, text)
         hours.append(times.wall - times.wall % HOUR_NS)
-        assert listed(auth, ann, all_users=False)[0].last_used_ns == hours[0]
+        assert hours[0] < token.created_ns
+        assert listed(auth, ann, all_users=False)[0].last_used_ns == token.created_ns
         await auth.keep_up()
+        assert listed(auth, ann, all_users=False)[0].last_used_ns == token.created_ns
         times.turn(3600)
         admit(auth, text)
 
