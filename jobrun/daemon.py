@@ -23,7 +23,7 @@ from jobrun.files.data_lock import DataLock, LockText
 from jobrun.files.private_files import sweep_scratch
 from jobrun.files.ready_file import Ready, ReadyFile
 from jobrun.jobs.local_engine import LocalEngine
-from jobrun.model.errors import JobrunError
+from jobrun.model.errors import JobrunError, StoreError
 from jobrun.model.shown import escape
 from jobrun.runner.syscalls import Syscalls
 
@@ -46,6 +46,9 @@ all of it, and DRAIN_S comes behind."""
 CONTAINED_S = CONTAINED_GRACE_S + 1.5
 """For their ends to be on record; a job that can not be killed holds nobody up for longer."""
 
+LOOK_S = 10.0
+"""Between two looks whether the data folder is still there; a Start that misses it tells at once."""
+
 log = logging.getLogger(__name__)
 
 
@@ -62,7 +65,7 @@ def serve(settings: ServerSettings) -> int:
         engine = LocalEngine(DataFolder(settings.data))
         engine.start()  # before grpc, whose threads no fork may meet
         _raise_open_files(engine)  # and behind the spawner: jobs keep what the server was started with
-        asyncio.run(_run(settings, engine))
+        asyncio.run(_run(settings, engine, lock))
     except (JobrunError, OSError) as error:
         sys.stderr.write(f"jobrun: {error}\n")
         return 1
@@ -76,13 +79,14 @@ def _read_later(number: int, frame: FrameType | None) -> None:
     """A signal handler that does nothing. Not SIG_IGN: that would be passed on to jobs."""
 
 
-async def _run(settings: ServerSettings, engine: LocalEngine) -> None:
+async def _run(settings: ServerSettings, engine: LocalEngine, lock: DataLock) -> None:
     async with contextlib.AsyncExitStack() as stack:
         signals = Signals()
         file = ReadyFile(settings.data)
         stack.callback(file.remove)
         login = await _open_login(settings, file, stack)
         jobs, helpers = await _open_jobs(settings, engine, login, signals, stack)
+        helpers.append(asyncio.create_task(_folder_goes(settings, lock, engine.folder_missed)))
         calls, api = await _open_api(settings, jobs, login)
         stack.push_async_callback(_close_api, api, signals)
         if settings.contained:
@@ -170,6 +174,14 @@ async def _open_jobs(
 
 async def _store_fails(store: JobStore) -> None:
     raise await store.failed()
+
+
+async def _folder_goes(settings: ServerSettings, lock: DataLock, missed: asyncio.Event) -> None:
+    """A server whose folder was removed would answer from files that nobody else sees, and start no job."""
+    while lock.is_in_place() and not missed.is_set():
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(missed.wait(), LOOK_S)
+    raise StoreError(f"{settings.data} was removed, or a part of it, so this server ends: start it again")
 
 
 async def _one_fails(helpers: Helpers) -> str:

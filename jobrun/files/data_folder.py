@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import errno
 from pathlib import Path
+from typing import NoReturn
 
 from jobrun.model.errors import StorageFull
 
@@ -43,8 +44,8 @@ class DataFolder:
         return self.path / "users.db"
 
 
-def storage_error(error: OSError) -> Exception:
+def raise_storage(error: OSError) -> NoReturn:
     """StorageFull where it is that; else the error as it is."""
     if error.errno in NO_ROOM:
-        return StorageFull("the data folder's file system is full: free some room there, or remove jobs")
-    return error
+        raise StorageFull("the data folder's file system is full: free some room there, or remove jobs") from error
+    raise error

@@ -60,6 +60,13 @@ class DataLock:
         """Once nothing in the folder is written any more."""
         os.close(self._fd)
 
+    def is_in_place(self) -> bool:
+        """Whether the file is still at its path. If not another server may hold what is there now."""
+        try:
+            return os.path.samestat(os.stat(self._path, follow_symlinks=False), os.fstat(self._fd))
+        except FileNotFoundError:
+            return False
+
     def _lock(self, wait_s: float) -> None:
         if not wait_s:
             fcntl.lockf(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

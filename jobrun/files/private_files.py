@@ -10,7 +10,7 @@ import secrets
 import stat
 from pathlib import Path
 
-from jobrun.files.data_folder import storage_error
+from jobrun.files.data_folder import raise_storage
 from jobrun.model.errors import StoreError
 
 SCRATCH = re.compile(r"\..+\.[0-9a-f]{16}")
@@ -26,7 +26,7 @@ def write_private(path: Path, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(FileNotFoundError):
             scratch.unlink()
-        raise storage_error(error) from error
+        raise_storage(error)
     sync_folder(path.parent)
 
 

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from jobrun.files.data_folder import storage_error
+from jobrun.files.data_folder import raise_storage
 
 TEMPORARY = ".tmp"
 """TMPDIR, in the folder: so it goes with it."""
@@ -26,7 +26,7 @@ class WorkFolders:
             folder.mkdir(mode=0o700)
             (folder / TEMPORARY).mkdir(mode=0o700)
         except OSError as error:
-            raise storage_error(error) from error
+            raise_storage(error)
         return folder
 
     def remove(self, job_id: str) -> None:

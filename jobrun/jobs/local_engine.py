@@ -11,15 +11,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
-from jobrun.files.data_folder import DataFolder, storage_error
+from jobrun.files.data_folder import DataFolder, raise_storage
 from jobrun.jobfile import file, layout, lock
 from jobrun.jobs import job_records
 from jobrun.jobs.orders import Observation, Order, StopOrder, Verdict
 from jobrun.jobs.spawner_process import SpawnerProcess
 from jobrun.logs.watch import IN_ATTRIB, IN_CLOSE_WRITE, IN_Q_OVERFLOW, Inotify
-from jobrun.model.errors import JobDamaged, TooManyStops
+from jobrun.model.errors import JobDamaged, ShuttingDown, TooManyStops
 from jobrun.model.job import Secrets
 from jobrun.model.lifecycle import State
 
@@ -46,6 +46,8 @@ class LocalEngine:
         self._on_change: Callable[[str], None] = lambda job_id: None
         self._on_start: Callable[[str], None] = lambda job_id: None
         self._on_loss: Callable[[], None] = lambda: None
+        self.folder_missed = asyncio.Event()
+        """Set once a job found no folder for its file: the server can start none any more."""
 
     def start(self) -> None:
         """The spawner: before grpc is imported, and before any key is read."""
@@ -125,12 +127,12 @@ class LocalEngine:
 
     def create(self, job_id: str, order: Order, secrets: Secrets | None) -> None:
         """The job's file, READY, in the place of a leftover. `secrets` None: those that were kept while it waited.
-        StorageFull where there is no room."""
+        StorageFull where there is no room, ShuttingDown where there is no folder."""
         packed = self._kept_secrets(job_id) if secrets is None else _packed(secrets)
         try:
             file.create(self._path(job_id), order.created_ns, _spec(job_id, order), packed)
         except OSError as error:
-            raise storage_error(error) from error
+            self._refuse(error)
 
     def _kept_secrets(self, job_id: str) -> bytes:
         try:
@@ -139,7 +141,7 @@ class LocalEngine:
             return b""  # a power cut took them: the supervisor finds that they are not whole
 
     def keep_secrets(self, job_id: str, secrets: Secrets) -> None:
-        """Of a job that has to wait, in a 0600 file of their own, on disk when this returns. StorageFull."""
+        """Of a job that has to wait, in a 0600 file of their own, on disk when this returns. As `create`."""
         try:
             fd = os.open(self._secrets(job_id), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
             with open(fd, "wb") as out:
@@ -148,7 +150,13 @@ class LocalEngine:
                 os.fdatasync(fd)
         except OSError as error:
             self.drop_secrets(job_id)
-            raise storage_error(error) from error
+            self._refuse(error)
+
+    def _refuse(self, error: OSError) -> NoReturn:
+        if isinstance(error, FileNotFoundError):
+            self.folder_missed.set()
+            raise ShuttingDown("the server's data folder was removed: it ends, ask the next one") from error
+        raise_storage(error)
 
     def drop_secrets(self, job_id: str) -> None:
         """Of a job that has its file, or will not start."""

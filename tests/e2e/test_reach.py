@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 
 from tests.e2e.home import Home
@@ -28,6 +29,29 @@ def test_a_server_whose_socket_is_gone_is_replaced_under_its_jobs(home: Home) ->
     assert home.jobrun("list", "-q").passed().out == f"{job}\n"
     assert home.jobrun("stop", "--json", job).passed().stdout.count(b"END_REASON_STOPPED") == 1
     assert home.jobrun("logs", job).passed().out == "here\n"
+
+
+def test_a_server_whose_data_folder_is_gone_is_replaced(home: Home) -> None:
+    """Who removes the folder to begin anew could start no job for as long as he tries, and would see jobs of files that
+    are gone."""
+    home.jobrun("run", "echo", "one").passed()
+    with contextlib.closing(home.server()) as before:
+        shutil.rmtree(home.state / "jobrun")
+        assert home.jobrun("run", "echo", "two").passed().out == "two\n"
+        before.wait()
+    assert len(home.jobrun("list", "-a", "-q").passed().out.split()) == 1
+    server = home.server_pid()
+    assert home.jobrun("run", "echo", "three").passed().out == "three\n"
+    assert home.server_pid() == server, "the one before took nothing of the new one's away"
+
+
+def test_a_server_looks_by_itself_whether_its_data_folder_is_there(home: Home) -> None:
+    """`list` would answer from a folder that is gone for as long as somebody asks."""
+    home.jobrun("run", "true").passed()
+    with contextlib.closing(home.server()) as before:
+        shutil.rmtree(home.state / "jobrun")
+        before.wait(30)  # it looks every 10 s
+    assert home.jobrun("list", "-a", "-q").passed().out == ""
 
 
 def test_a_result_of_an_earlier_call_is_not_left_there(home: Home) -> None:
