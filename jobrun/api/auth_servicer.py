@@ -59,7 +59,9 @@ class AuthServicer(auth_service_pb2_grpc.AuthServiceServicer):
 def required(auth: Auth | None) -> Auth:
     """Raises NoLoginHere."""
     if auth is None:
-        raise NoLoginHere("this server has no users: whoever reaches it may do everything")
+        raise NoLoginHere(
+            "this server has no users: whoever reaches it may do everything: jobrun login HOST for a server that has"
+        )
     return auth
 
 

@@ -13,6 +13,7 @@ from jobrun.cli.table import put_facts
 from jobrun.cli.terminal import Terminal
 from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
+from jobrun.config.errors import Refusal
 from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1.auth_service_pb2 import WhoAmIResponse
 
@@ -59,6 +60,9 @@ def passwd(parsed: Parsed, environment: Environment) -> int:
     """Changes the caller's password."""
     terminal = Terminal()
     no_words(parsed)
+    target = target_of(parsed, environment)
+    if target.server is None:
+        raise Refusal(f"{target.name} has no users: jobrun login HOST for a server that has")
     accounts = open_accounts(parsed, environment)
     accounts.who_am_i()  # before anything is typed in vain
     accounts.change_password(*read_change(parsed, terminal))

@@ -133,14 +133,20 @@ def logout(parsed: Parsed, environment: Environment) -> int:
         raise Refusal("JOBRUN_TOKEN is no login: end it by jobrun token revoke, or unset it")
     if target.server is None:
         raise Refusal(f"{target.name} has no login")
-    _tell_server(parsed, target, environment)
+    forgotten, kept = _end_there(parsed, target, environment)
     address = str(target.server)
-    with logins.locked(address):
-        logins.forget(address)
+    try:
+        with logins.locked(address):
+            logins.forget(address)
+    except Refusal as refusal:
+        raise Refusal(f"{kept}: {refusal}") from refusal
+    if forgotten:
+        say(forgotten)
     return 0
 
 
-def _tell_server(parsed: Parsed, target: Target, environment: Environment) -> None:
+def _end_there(parsed: Parsed, target: Target, environment: Environment) -> tuple[str, str]:
+    """Ends it at the server. What is to be said once the login is forgotten here, and where it can not be."""
     from jobrun.client.accounts import Accounts
     from jobrun.client.errors import LostConnection
     from jobrun.client.tls_check import CertificateRefused
@@ -148,16 +154,19 @@ def _tell_server(parsed: Parsed, target: Target, environment: Environment) -> No
     every = parsed.flag("--all")
     which, old = ("the session and your others", "they are old") if every else ("the session", "it is old")
     goes_on = f"{which} may go on at the server until {old}"
+    kept = f"not logged out here, and {goes_on}"
     try:
         Accounts(open_connection(target, environment)).revoke(all_sessions=every)
     except CertificateRefused as refusal:
-        say(f"logged out here alone; {goes_on}: {refusal.what}")
+        return f"logged out here alone; {goes_on}: {refusal.what}", kept
     except LostConnection as refusal:
-        say(f"logged out here; {goes_on}: {refusal}")
+        return f"logged out here; {goes_on}: {refusal}", kept
     except LoginNeeded as refusal:
-        say(f"there was no session to end{', and so none of the others was' if every else ''} ({refusal})")
+        none = f"there was no session to end{', and so none of the others was' if every else ''}"
+        return f"{none} ({refusal})", f"{none}, but its file stays here"
     except Refusal as refusal:
-        say(f"logged out here alone; {goes_on}: {refusal}")
+        return f"logged out here alone; {goes_on}: {refusal}", kept
+    return "", f"{which} ended at the server, but the file of the login stays here"
 
 
 COMMANDS = (

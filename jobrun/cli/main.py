@@ -75,7 +75,11 @@ def _dispatch(words: list[str]) -> int:
     _prepare_imports(name)
     command = load(name)
     if command is None:
-        raise UsageError(f'{name}: no such command: see "jobrun help"')
+        from jobrun.cli.registry import meant_by
+
+        meant = meant_by(name)
+        then = f"did you mean {meant}?" if meant else 'see "jobrun help"'
+        raise UsageError(f"{name}: no such command: {then}")
     return _run(*command.choose(words[1:]))
 
 

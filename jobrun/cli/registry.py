@@ -31,6 +31,20 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
 MODULES: Mapping[str, str] = {name: module for group in GROUPS.values() for name, module in group.items()}
 LATER = ("download", "ci")
 """The contract has them, this version has not."""
+HABITS: Mapping[str, str] = {
+    "ps": "list",
+    "ls": "list",
+    "show": "status",
+    "log": "logs",
+    "tail": "logs",
+    "exec": "run",
+    "submit": "start",
+    "add": "start",
+    "sbatch": "start",
+    "kill": "stop",
+    "cancel": "stop",
+}
+"""Words of other tools, and the command that does it here. They are told, never run."""
 
 
 def load(name: str) -> Command | None:
@@ -39,6 +53,13 @@ def load(name: str) -> Command | None:
         return None
     commands: Sequence[Command] = importlib.import_module(f"jobrun.cli.{MODULES[name]}").COMMANDS
     return next(command for command in commands if command.name == name)
+
+
+def meant_by(name: str) -> str | None:
+    """The command that somebody may mean by a name that is none."""
+    import difflib
+
+    return HABITS.get(name) or next(iter(difflib.get_close_matches(name, MODULES, 1)), None)
 
 
 def every_command() -> Iterator[Command]:

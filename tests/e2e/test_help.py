@@ -25,6 +25,12 @@ def test_help_of_nothing_is_a_line(home: Home, words: tuple[str, ...]) -> None:
     assert "no such command" in home.jobrun("help", *words).refused(2)
 
 
+def test_a_word_of_another_tool_is_told_the_command(home: Home) -> None:
+    """Whoever types `ps` would be sent to the whole help for one word."""
+    assert home.jobrun("ps").refused(2) == "jobrun: ps: no such command: did you mean list?"
+    assert 'see "jobrun help"' in home.jobrun("frobnicate").refused(2)
+
+
 def test_an_option_before_the_command_is_told_where_it_goes(home: Home) -> None:
     """`jobrun --local list`: options of many programs come first."""
     assert "come behind the command" in home.jobrun("--local", "list").refused(2)

@@ -205,6 +205,26 @@ def test_another_login_ends_the_one_before(newcomer: Account, accounts: Accounts
     newcomer.jobrun("list").passed()
 
 
+@pytest.mark.parametrize(
+    ("aged", "told"),
+    [(False, "the session ended at the server, but"), (True, "not logged out here, and the session may go on")],
+)
+def test_logout_where_the_login_can_not_be_forgotten(newcomer: Account, *, aged: bool, told: str) -> None:
+    """Somebody would believe that he is logged out where he is not, or try again to end what has ended."""
+    newcomer.log_in().passed()
+    if aged:
+        newcomer.forget_age()
+    lock = newcomer.session_file.with_name(newcomer.session_file.name + ".lock")
+    lock.unlink()
+    lock.mkdir()  # as good as a read-only folder, and for root too
+    said = newcomer.jobrun("logout").refused(1)
+    assert said.startswith(f"jobrun: {told}")
+    assert "cannot be locked" in said
+    assert newcomer.session_file.exists()
+    lock.rmdir()
+    newcomer.jobrun("logout").passed()
+
+
 def test_logout_without_a_login(home: Home) -> None:
     """A script that tidies up would fail for having nothing to do."""
     done = home.jobrun("logout").passed()
@@ -315,10 +335,14 @@ def test_a_server_by_name_and_by_ipv6(home: Home, nobodys_cache: Path) -> None:
         assert home.server_pids() == []
 
 
-@pytest.mark.parametrize("words", [["user", "list"], ["token", "list"], ["audit", "show"], ["logout"]], ids=" ".join)
+@pytest.mark.parametrize(
+    "words", [["user", "list"], ["token", "list"], ["audit", "show"], ["passwd"], ["logout"]], ids=" ".join
+)
 def test_a_server_without_login_has_no_users(warm: Home, words: list[str]) -> None:
     """Somebody would look for the fault in his own account."""
-    warm.jobrun(*words, "--local").refused(1)
+    told = warm.jobrun(*words, "--local").refused(1)
+    assert words == ["logout"] or "has no users: " in told
+    assert words == ["logout"] or "jobrun login HOST" in told
     assert warm.jobrun("whoami", "--local").passed()
 
 

@@ -14,7 +14,7 @@ from jobrun.cli.command import Command
 from jobrun.cli.help import command_help
 from jobrun.cli.listing import REASONS, STATES
 from jobrun.cli.options import Option, Parsed, parse_words
-from jobrun.cli.registry import MODULES, load
+from jobrun.cli.registry import HABITS, MODULES, load, meant_by
 from jobrun.cli.spec import SPEC_OPTIONS, STRING_MOST, build_request
 from jobrun.cli.stop import parse_signal
 from jobrun.config.environment import Environment
@@ -290,3 +290,18 @@ def test_a_slip_in_a_commands_second_word_shows_what_there_is(name: str) -> None
     with pytest.raises(UsageError, match=f"^{name} bogus: no such command: one of ") as caught:
         command.run(parse_words(name, command.options, ["bogus"]), NOTHING)
     assert all(below.name.removeprefix(f"{name} ") in str(caught.value) for below in command.below)
+
+
+@pytest.mark.parametrize(
+    ("word", "command"), [*HABITS.items(), ("attack", "attach"), ("lsit", "list"), ("whomai", "whoami")]
+)
+def test_a_word_near_a_command_is_told_which(word: str, command: str) -> None:
+    """Whoever comes from another tool would read the whole help for one word."""
+    assert load(command) is not None
+    assert load(word) is None
+    assert meant_by(word) == command
+
+
+def test_a_word_near_none_is_not_guessed_at() -> None:
+    """A guess that has nothing to do with it would be worse than the help."""
+    assert meant_by("frobnicate") is None
