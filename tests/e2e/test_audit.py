@@ -62,6 +62,12 @@ def test_a_machine_tokens_deeds_bear_its_name(accounts: Accounts, user: Account)
     assert [event["machine_token"] != "" for event in started] == [False, True]
 
 
+def test_who_looks_at_his_own_jobs_is_refused_nothing(accounts: Accounts, user: Account) -> None:
+    """Who really tries others' jobs would be one of many: every stop and status of a user would be a denial."""
+    assert accounts.audit(username="mallory", action="job.stop")
+    assert accounts.audit(username="mallory", outcome="NOT_ALLOWED") == []
+
+
 def test_a_refused_token_is_on_record(accounts: Accounts, user: Account) -> None:
     """Somebody who tries stolen tokens would not be seen."""
     refused = [event for event in accounts.audit() if event["outcome"] in ("SESSION_ENDED", "TOKEN_INVALID")]
