@@ -62,7 +62,7 @@ class DataLock:
         os.close(self._fd)
 
     def is_in_place(self) -> bool:
-        """Whether the file is still at its path, as far as can be told. If not another server may hold what is there."""
+        """Whether the file is still at its path, as far as can be told. If not, another may hold what is there."""
         try:
             return os.path.samestat(os.stat(self._path, follow_symlinks=False), os.fstat(self._fd))
         except OSError as error:
