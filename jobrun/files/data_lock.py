@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import signal
@@ -61,11 +62,11 @@ class DataLock:
         os.close(self._fd)
 
     def is_in_place(self) -> bool:
-        """Whether the file is still at its path. If not another server may hold what is there now."""
+        """Whether the file is still at its path, as far as can be told. If not, another may hold what is there."""
         try:
             return os.path.samestat(os.stat(self._path, follow_symlinks=False), os.fstat(self._fd))
-        except FileNotFoundError:
-            return False
+        except OSError as error:
+            return error.errno not in (errno.ENOENT, errno.ENOTDIR)
 
     def _lock(self, wait_s: float) -> None:
         if not wait_s:
