@@ -59,7 +59,12 @@ def serve(settings: ServerSettings) -> int:
     # A reload may be asked for from when the lock is held, and before there is a loop: what is read later is new.
     signal.signal(signal.SIGHUP, _read_later)
     try:
-        text = LockText(f"{settings.version} {settings.build}", str(settings.socket or ""), login=settings.login)
+        text = LockText(
+            f"{settings.version} {settings.build}",
+            str(settings.socket or ""),
+            login=settings.login,
+            operators=settings.certificate is not None,
+        )
         lock.take(text, TAKE_OVER_S if settings.private else 0.0)
         sweep_scratch(settings.data)
         engine = LocalEngine(DataFolder(settings.data))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from jobrun.cli.command import Command
 from jobrun.cli.options import FILES, Option, Parsed, choice
-from jobrun.cli.server_owner import CONFIG, DATA, OWNERS_COMMANDS, read_config
+from jobrun.cli.server_owner import ANOTHER, CONFIG, DATA, OWNERS_COMMANDS, read_config
 from jobrun.cli.server_unit import SERVER_UNIT
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal, UsageError
@@ -70,7 +70,7 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     told = parsed.given("--data") and parsed.given("--socket")  # by the client, whose environment this process has not
     place = private_place(environment, private_build(VERSION, BUILD)) if private and not told else None
     named = parsed.filled("--data") or (place.data if place else server_data(environment))
-    data = make_private_folder(os.path.abspath(named), "name another by --data")
+    data = make_private_folder(os.path.abspath(named), ANOTHER)
     if (private or insecure) and os.path.lexists(DataFolder(Path(data)).users):
         option = "--private" if private else "--insecure"
         raise Refusal(f"server: {option}: {data} belongs to a server with login: name another folder by --data")

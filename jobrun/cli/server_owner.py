@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DATA = Option(
     "--data", "its data folder (JOBRUN_DATA_DIR; /var/lib/jobrun for root; else of XDG)", "DIR", takes=FOLDERS
 )
+ANOTHER = "name another by --data or JOBRUN_DATA_DIR"
 CONFIG = Option("--config", "its file of settings", "FILE", takes=FILES)
 
 
@@ -139,7 +140,7 @@ def owned_folder(parsed: Parsed, environment: Environment) -> Path:
         owner = os.lstat(folder).st_uid
         if owner != os.geteuid():
             raise Refusal(f"{parsed.command}: {folder} belongs to {_name(owner)}: do this as that user")
-        check_private_folder(folder)
+        check_private_folder(folder, ANOTHER)
     except OSError as error:
         text = f"no data folder {folder} ({error.strerror}): name it by --data, as the server was given it"
         raise Refusal(f"{parsed.command}: {text}") from error
@@ -189,18 +190,11 @@ def _tell_server(parsed: Parsed, folder: Path, done: str) -> None:
 
 def _refuse_operators(parsed: Parsed, folder: Path) -> None:
     """A server that runs with its operator's certificate would go on with that one."""
-    from jobrun.auth.certificate import own_files
-    from jobrun.files.data_folder import DataFolder
-    from jobrun.model.errors import JobrunError
+    from jobrun.files.data_lock import serves_operators
 
-    ready = _ready(parsed, folder)
-    if ready is None or ready.fingerprint is None:
-        return
-    try:
-        own = own_files(DataFolder(folder).tls).load().fingerprint
-    except JobrunError:
-        own = ""  # missing or damaged: another one is just what is needed, if the server had its own
-    if own and own != ready.fingerprint:
+    with _explained(parsed):
+        operators = serves_operators(folder)
+    if operators:
         raise Refusal(f"{parsed.command}: the server has its operator's certificate: put another one in its place")
 
 

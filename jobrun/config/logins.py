@@ -35,7 +35,7 @@ class Logins:
         """`HOST:PORT` of the current login; empty after a logout, None where there never was one. Raises Refusal."""
         if not os.path.lexists(self._home):
             return None
-        check_private_folder(self._home)
+        check_private_folder(self._home, OTHERWISE)
         try:
             content = read_private(self._current)
         except FileRefused as error:

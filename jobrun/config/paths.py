@@ -85,9 +85,8 @@ def _can_hold(folder: str, environment: Environment) -> bool:
     base = home(environment)
     if not os.path.isdir(base) and _within(folder, base):
         return False
-    while not os.path.lexists(folder):
-        folder = os.path.dirname(folder)
-    return os.access(folder, os.W_OK | os.X_OK)
+    there = _existing(folder)
+    return os.access(there, os.W_OK | os.X_OK) and (there == folder or _may_make_in(there))
 
 
 def release_of(version: str) -> tuple[int, ...] | None:
@@ -136,6 +135,7 @@ def make_private_folder(folder: str, otherwise: str = "set HOME or XDG_STATE_HOM
     """Makes `folder` (0700) and what is missing above it, then checks it. Raises FolderRefused; `otherwise`: what
     names another place."""
     try:
+        _refuse_below_foreign(folder, otherwise)
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
         os.mkdir(folder, 0o700)
     except FileExistsError:
@@ -143,28 +143,57 @@ def make_private_folder(folder: str, otherwise: str = "set HOME or XDG_STATE_HOM
     except OSError as error:
         text = f"cannot make the folder {folder}: {error.strerror}: make it yourself, or {otherwise}"
         raise FolderRefused(text) from error
-    check_private_folder(folder)
+    mode = check_private_folder(folder, otherwise)
+    if mode != 0o700:
+        try:
+            os.chmod(folder, 0o700)
+        except OSError as error:
+            raise FolderRefused(f"cannot use the folder {folder}: {error.strerror}") from error
     return folder
 
 
-def check_private_folder(folder: str) -> None:
-    """Refuses a folder that is a symlink or another user's; makes one of ours 0700. Raises FolderRefused."""
+def check_private_folder(folder: str, otherwise: str) -> int:
+    """Its permission bits. Refuses a symlink, another user's, and one with something in it that others may look into:
+    it may be a folder for something else. Changes nothing. Raises FolderRefused; `otherwise`: as above."""
     try:
         found = os.lstat(folder)
-        _refuse_foreign(folder, found)
-        if stat.S_IMODE(found.st_mode) != 0o700:
-            os.chmod(folder, 0o700)
+        _refuse_foreign(folder, found, otherwise)
+        mode = stat.S_IMODE(found.st_mode)
+        if mode & 0o077 and os.listdir(folder):
+            raise FolderRefused(f"others may look into {folder}: chmod 700 it, or {otherwise}")
     except OSError as error:
         raise FolderRefused(f"cannot use the folder {folder}: {error.strerror}") from error
+    return mode
 
 
-def _refuse_foreign(folder: str, found: os.stat_result) -> None:
+def _refuse_below_foreign(folder: str, otherwise: str) -> None:
+    """Root with another's HOME would leave folders there that are in that user's way."""
+    above = _existing(folder)
+    if above != folder and not _may_make_in(above):
+        text = f"cannot make the folder {folder}: {above} belongs to uid {os.stat(above).st_uid}: {otherwise}"
+        raise FolderRefused(text)
+
+
+def _existing(folder: str) -> str:
+    """`folder`, or the nearest above it that is there."""
+    while not os.path.lexists(folder):
+        folder = os.path.dirname(folder)
+    return folder
+
+
+def _may_make_in(folder: str) -> bool:
+    """Ours, root's, or one that all share, as /tmp is, whoever owns it in this namespace."""
+    found = os.stat(folder)
+    return found.st_uid in (os.geteuid(), 0) or bool(found.st_mode & stat.S_ISVTX)
+
+
+def _refuse_foreign(folder: str, found: os.stat_result, otherwise: str) -> None:
     if stat.S_ISLNK(found.st_mode):
         raise FolderRefused(f"{folder} is a symlink: put a folder in its place")
     if not stat.S_ISDIR(found.st_mode):
         raise FolderRefused(f"{folder} is no folder: move it away")
     if found.st_uid != os.geteuid():
-        raise FolderRefused(f"{folder} belongs to uid {found.st_uid}: move it away")
+        raise FolderRefused(f"{folder} belongs to uid {found.st_uid}: move it away, or {otherwise}")
 
 
 def on_network_file_system(path: str) -> bool:

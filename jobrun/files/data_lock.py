@@ -19,7 +19,8 @@ _FLOCK = struct.Struct("hhqqi4x")
 
 
 TEXT_MOST = 8192
-"""Bytes of the file: three lines, one of them a path."""
+"""Bytes of the file: four lines, one of them a path."""
+OPERATORS = "operator's certificate"
 
 
 class LockText(NamedTuple):
@@ -32,9 +33,13 @@ class LockText(NamedTuple):
     login: bool
     """It has users; takes SIGHUP as a wish to look at them and its certificate again."""
 
+    operators: bool
+    """Its certificate is its operator's."""
+
     def lines(self) -> str:
         """The file's whole content."""
-        return f"{self.version}\n{self.socket}\n{'login' if self.login else ''}\n"
+        login, certificate = "login" if self.login else "", OPERATORS if self.operators else ""
+        return f"{self.version}\n{self.socket}\n{login}\n{certificate}\n"
 
 
 class DataLock:
@@ -102,8 +107,24 @@ def hang_up(folder: Path) -> bool:
         return True
 
 
+def serves_operators(folder: Path) -> bool:
+    """Whether a server holds the folder whose certificate is its operator's. StoreError, OSError."""
+    try:
+        fd = os.open(folder / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return _holder(fd) != 0 and _line(fd, 3) == OPERATORS
+    finally:
+        os.close(fd)
+
+
 def _has_login(fd: int) -> bool:
-    return os.pread(fd, TEXT_MOST, 0).split(b"\n")[2:3] == [b"login"]
+    return _line(fd, 2) == "login"
+
+
+def _line(fd: int, index: int) -> str:
+    return os.fsdecode(b"".join(os.pread(fd, TEXT_MOST, 0).split(b"\n")[index : index + 1]))
 
 
 def _holder(fd: int) -> int:

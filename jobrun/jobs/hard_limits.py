@@ -18,7 +18,7 @@ def hard_limits() -> dict[str, int]:
         if not _can_raise(limit.rlimit):
             most = resource.getrlimit(limit.rlimit)[1]
         if most is not None:
-            found[limit.field] = (most - CPU_HARD_AFTER_S) * 10**9 if limit.rlimit == RLIMIT_CPU else most
+            found[limit.field] = max(0, most - CPU_HARD_AFTER_S) * 10**9 if limit.rlimit == RLIMIT_CPU else most
     return found
 
 

@@ -116,8 +116,8 @@ def _limits(spec: JobSpec, secrets: Secrets, ground: Ground) -> None:
         text = f"{spec.limits['cpus']} is not within 1 to {ground.cpus}, what this machine has"
         raise InvalidRequest("spec.limits.cpus", text)
     for limit in LIMITS:
-        value, most = spec.limits.get(limit.field, 0), ground.hard_limits.get(limit.field)
-        if most is not None and value > most:
+        value, most = spec.limits.get(limit.field), ground.hard_limits.get(limit.field)
+        if value is not None and most is not None and value > most:
             hard = f"the hard limit of {amount(most, limit.unit)} that the server was started with"
             raise NotEnforceable(
                 f"spec.limits.{limit.field}: {amount(value, limit.unit)} is above {hard}: ask for less"

@@ -349,6 +349,8 @@ def test_new_cert_is_refused_with_an_operators_certificate(nobodys_cache: Path, 
     with tls_server(nobodys_cache, config=operator.config) as server:
         config = server.nobody.root / "server.ini"
         assert str(config) in server.owner("new-cert", "--config", config).refused(1)
+        assert "operator's certificate" in server.owner("new-cert").refused(1)
+        assert not (server.data / "tls.pem").exists()
         server.stop()
         assert str(config) in server.owner("new-cert", "--config", config).refused(1)
 
@@ -450,6 +452,18 @@ def test_folders_without_a_server(nobody: Nobody) -> None:
         words = [word, "--data", str(nobody.data), *(["admin"] if word == "passwd" else [])]
         assert str(nobody.data) in nobody.jobrun("server", *words).refused(1)
     assert os.listdir(nobody.data) == []
+
+
+def test_a_folder_for_something_else_is_left_as_it_is(nobody: Nobody) -> None:
+    """A mistyped --data would shut everybody out of /srv."""
+    nobody.data.mkdir()
+    own(nobody.data)
+    (nobody.data / "users.db").touch()
+    nobody.data.chmod(0o755)
+    for word in ("passwd", "new-cert", "health"):
+        words = [word, "--data", str(nobody.data), *(["admin"] if word == "passwd" else [])]
+        assert f"others may look into {nobody.data}" in nobody.jobrun("server", *words).refused(1)
+        assert stat.S_IMODE(nobody.data.stat().st_mode) == 0o755
 
 
 def test_health(server: TlsServer) -> None:

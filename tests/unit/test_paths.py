@@ -48,6 +48,16 @@ def test_an_own_folder_that_others_can_read_is_closed(tmp_path: Path) -> None:
     assert mode(make_private_folder(str(tmp_path / "open"))) == 0o700
 
 
+def test_an_open_folder_with_something_in_it_is_left_as_it_is(tmp_path: Path) -> None:
+    """`--data /srv` would shut everybody out of what is there, or `/tmp` for the whole machine."""
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o1777)
+    (tmp_path / "open" / "file").touch()
+    with pytest.raises(FolderRefused, match=r"others may look into .*open: chmod 700 it, or set HOME"):
+        make_private_folder(str(tmp_path / "open"))
+    assert mode(str(tmp_path / "open")) == 0o1777
+
+
 def test_a_symlink_and_a_file_are_refused(tmp_path: Path) -> None:
     """In /tmp anybody may have put them there."""
     (tmp_path / "there").mkdir()
@@ -66,6 +76,20 @@ def test_anothers_folder_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path / "his", 12345, 12345)
     with pytest.raises(FolderRefused, match="uid 12345"):
         make_private_folder(str(tmp_path / "his"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_root_makes_no_folder_in_anothers(tmp_path: Path) -> None:
+    """After `sudo -E` a folder of root's would be in that user's way for ever. What all share is no user's."""
+    his = tmp_path / "his"
+    his.mkdir()
+    os.chown(his, 12345, 12345)
+    with pytest.raises(FolderRefused, match=r"his belongs to uid 12345: set JOBRUN_CONFIG_DIR"):
+        make_private_folder(str(his / ".config" / "jobrun"), "set JOBRUN_CONFIG_DIR")
+    assert private_data(env(HOME=str(his)), "") == "/var/tmp/jobrun-0/private"
+    assert not list(his.iterdir())
+    his.chmod(0o1777)
+    assert mode(make_private_folder(str(his / "jobrun-0"))) == 0o700
 
 
 def test_each_home_has_its_own_server(tmp_path: Path) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +21,7 @@ GROUND = spec_checks.Ground(hard_limits={}, cpus=4, slots=8, fresh_folders=False
 SHARED = dataclasses.replace(GROUND, fresh_folders=True)
 SPEC = JobSpec(argv=("true",), cwd="/")
 NOTHING = Secrets({}, {})
+ROOT = Path(__file__).parents[2]
 DAYS_366 = 366 * 86_400 * 10**9
 
 
@@ -85,6 +90,20 @@ def test_what_the_kernel_would_refuse_is_refused_before() -> None:
     spec_checks.check(dataclasses.replace(SPEC, limits={"open_files": 512}), NOTHING, ground)
     with pytest.raises(NotEnforceable, match=r"spec.limits.open_files: 513 .* 512"):
         spec_checks.check(dataclasses.replace(SPEC, limits={"open_files": 513}), NOTHING, ground)
+
+
+def test_what_was_not_asked_for_is_within_every_limit() -> None:
+    """No job at all would run on a server that may use little itself."""
+    spec_checks.check(SPEC, NOTHING, dataclasses.replace(GROUND, hard_limits={limit.field: -1 for limit in LIMITS}))
+
+
+def test_no_hard_limit_is_negative() -> None:
+    """`ulimit -t 1` leaves less than what lies between the soft and the hard one: the refusal would name -1s."""
+    free = ["setpriv", "--bounding-set=-sys_resource"] if os.geteuid() == 0 else []  # root may raise them
+    shell = f'ulimit -t 1; exec "$@" {sys.executable} -c "$CODE"'
+    code = "from jobrun.jobs.hard_limits import hard_limits; print(hard_limits()['cpu_time'])"
+    words = ["sh", "-c", shell, "sh", *free]
+    assert subprocess.check_output(words, env={**os.environ, "CODE": code}, cwd=ROOT) == b"0\n"
 
 
 @pytest.mark.parametrize("name", ["", "A=B", "=", "A\0"])
