@@ -32,7 +32,7 @@ LOCK_MOST = 8192
 READY = b"ready "
 PASSED_ON = (b"PATH", b"HOME", b"TZ", b"LANG", b"LC_ALL", b"TMPDIR")
 """All that the server gets of the environment: it outlives this call, and its environ(5) would show secrets."""
-_CODE = "import sys; sys.path.extend({!r}); from jobrun.cli.main import main; sys.exit(main(sys.argv))"
+_CODE = "import sys; sys.path.extend({!r}); from jobrun.cli.main import main; main(sys.argv)"
 FLOCK = struct.Struct("hhqqi4x")
 """struct flock of fcntl(2) on 64-bit Linux: type, whence, start, length, pid."""
 
