@@ -7,9 +7,9 @@ import asyncio
 import collections
 import contextlib
 import math
-import time
 from collections.abc import Iterator
 
+from jobrun.auth.clock import since_boot_ns
 from jobrun.model.caller import Caller
 from jobrun.model.errors import InvalidRequest, JobrunError, SessionEnded, ShuttingDown, TokenExpired, TooManyCalls
 
@@ -24,8 +24,8 @@ LOOK_S = 60.0
 
 
 def since_boot_s() -> float:
-    """Goes on while the machine sleeps, clock_gettime(2)."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    """As since_boot_ns, in the loop's unit."""
+    return since_boot_ns() / 1e9
 
 
 class Call:

@@ -15,8 +15,9 @@ FAR_AHEAD_NS: Final = 86_400 * 10**9
 """A step of the wall clock that is more than setting it right, and ends what should have lasted."""
 
 
-def _since_boot_ns() -> int:
-    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)  # goes on while the machine sleeps, clock_gettime(2)
+def since_boot_ns() -> int:
+    """Goes on while the machine sleeps, clock_gettime(2)."""
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Clocks:
 
     wall_ns: Callable[[], int] = time.time_ns
     """UTC; may jump."""
-    steady_ns: Callable[[], int] = _since_boot_ns
+    steady_ns: Callable[[], int] = since_boot_ns
     """For durations."""
 
 
