@@ -22,12 +22,13 @@ def leave(code: int) -> NoReturn:
 
 def leave_on_signals() -> None:
     """From now on INT, TERM and HUP end this process with 128+N."""
-    watch_signals(LEAVING, lambda number: leave(128 + number))
+    watch_signals(LEAVING, lambda number, _: leave(128 + number))
 
 
-def watch_signals(numbers: Iterable[signal.Signals], act: Callable[[int], None]) -> None:
-    """Calls `act` in a thread of its own for each of these signals. One that is ignored stays so, as nohup(1) and
-    shells without job control want it. Call before grpc is imported: its threads inherit the mask."""
+def watch_signals(numbers: Iterable[signal.Signals], act: Callable[[int, int], None]) -> None:
+    """Calls `act` in a thread of its own for each of these signals, with its number and its sender (si_pid of
+    sigaction(2); 0: the kernel, as for a key). One that is ignored stays so, as nohup(1) and shells without job control
+    want it. Call before grpc is imported: its threads inherit the mask."""
     watched = {number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN}
     if not watched:
         return
@@ -35,6 +36,7 @@ def watch_signals(numbers: Iterable[signal.Signals], act: Callable[[int], None])
 
     def wait() -> None:
         while True:
-            act(signal.sigwait(watched))
+            received = signal.sigwaitinfo(watched)
+            act(received.si_signo, received.si_pid)
 
     threading.Thread(target=wait, name="signals", daemon=True).start()
