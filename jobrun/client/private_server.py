@@ -51,7 +51,7 @@ class PrivateServer:
         place = private_place(self._environment, private_build(self._version, self._build))
         socket = _answering(place)
         if socket is None or _is_older(place, release):
-            from jobrun.config.private_files import locked
+            from jobrun.config.client_files import locked
 
             with locked(os.path.join(place.data, "start.lock"), START_S + END_S, "set HOME or XDG_STATE_HOME"):
                 socket = self._start_unless_there(place, release)
