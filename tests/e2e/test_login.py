@@ -17,18 +17,6 @@ LINE = re.compile(r"^jobrun login --user admin --fingerprint sha256:[0-9a-f]{64}
 
 
 @pytest.fixture
-def newcomer(accounts: Accounts) -> Account:
-    """A HOME that has never seen the server; its user has an account."""
-    return accounts.add_only()
-
-
-@pytest.fixture(scope="module")
-def member(accounts: Accounts) -> Account:
-    """A user who is logged in; the tests that share him leave him so."""
-    return accounts.add()
-
-
-@pytest.fixture
 def stranger(accounts: Accounts) -> Account:
     """A HOME that has never seen the server; its user has no account there."""
     return accounts.another_home("stranger", "not the right one")

@@ -2,21 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.e2e.accounts import Account, Accounts
-
-
-@pytest.fixture
-def newcomer(accounts: Accounts) -> Account:
-    """A HOME that has never seen the server; its user has an account."""
-    return accounts.add_only()
-
-
-@pytest.fixture(scope="module")
-def member(accounts: Accounts) -> Account:
-    """A user who is logged in; the tests that share him leave him so."""
-    return accounts.add()
 
 
 def test_passwd_ends_the_other_sessions_and_no_tokens(newcomer: Account, accounts: Accounts) -> None:

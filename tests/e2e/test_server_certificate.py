@@ -5,43 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import stat
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.accounts import Account
-from tests.e2e.certificates import Authority
-from tests.e2e.insecure import LOCAL, NO_WALLS, Nobody, own
+from tests.e2e.certificates import Operator
+from tests.e2e.insecure import LOCAL, NO_WALLS, Nobody
 from tests.e2e.tls_server import TlsServer, tls_server
-
-
-class Operator:
-    """Somebody with certificates of his own; the server's user may read them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._authority = Authority(folder)
-        self.certificate, self.key = folder / "server.crt", folder / "server.key"
-        self.config = f"[server]\ncertificate = {self.certificate}\nkey = {self.key}\n"
-        self.renew("first")
-
-    def renew(self, name: str) -> None:
-        """Puts another certificate in the place of the one that is there."""
-        for made, used in zip(self._authority.issue(name), (self.certificate, self.key), strict=True):
-            own(made)
-            made.rename(used)
-
-
-@pytest.fixture
-def operator() -> Iterator[Operator]:
-    """An operator with a certificate."""
-    folder = Path(tempfile.mkdtemp(prefix="jo-", dir="/tmp"))
-    folder.chmod(0o711)
-    yield Operator(folder)
-    shutil.rmtree(folder)
 
 
 def test_insecure_with_a_certificate(nobody: Nobody, operator: Operator) -> None:
