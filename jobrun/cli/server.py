@@ -44,7 +44,7 @@ def server(parsed: Parsed, environment: Environment) -> int:
         from jobrun.init import become_init
 
         become_init()
-    from jobrun.daemon import serve
+    from jobrun.daemon.serve import serve
 
     return serve(settings)
 
