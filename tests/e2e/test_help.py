@@ -21,7 +21,7 @@ def test_help_of_a_command_is_its_help_option(home: Home, words: tuple[str, ...]
 
 @pytest.mark.parametrize("words", [("nothing",), ("user", "nothing"), ("run", "user"), ("--man", "nothing")])
 def test_help_of_nothing_is_a_line(home: Home, words: tuple[str, ...]) -> None:
-    """One line that says so, and 2."""
+    """Who mistypes a command after `help` would get a page of something else."""
     assert "no such command" in home.jobrun("help", *words).refused(2)
 
 

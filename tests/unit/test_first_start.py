@@ -277,7 +277,7 @@ def test_mends_what_starts_it(damage: Callable[[Path], None], what: str, file: P
 @pytest.mark.parametrize("damage", [Path.unlink, _cut, _empty, _garble])
 @pytest.mark.parametrize("what", ["sizes", "main.py"])
 def test_starts_whatever_is_damaged(damage: Callable[[Path], None], what: str, file: Path, env: dict[str, str]) -> None:
-    """As above."""
+    """A cache that a crash left half written would keep jobrun from starting for ever."""
     answer(file, env=env)
     (path,) = entry(env).rglob(what)
     damage(path)
@@ -286,7 +286,7 @@ def test_starts_whatever_is_damaged(damage: Callable[[Path], None], what: str, f
 
 
 def test_mends_a_tree_that_is_gone(file: Path, env: dict[str, str]) -> None:
-    """As above."""
+    """A cleaner of /tmp or of caches would break jobrun for good."""
     answer(file, env=env)
     shutil.rmtree(tree(env))
     answer(file, env=env)
