@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 from jobrun.config.errors import UsageError
 
-FILES, FOLDERS, JOBS, PROGRAM, COMMAND_NAMES, OTHER = "files", "folders", "jobs", "program", "commands", ""
+FILES, FOLDERS, JOBS, USERS, TOKENS, SERVERS = "files", "folders", "jobs", "users", "tokens", "servers"
+PROGRAM, COMMAND_NAMES, OTHER = "program", "commands", ""
 """What a value or a word can be, for a shell that completes it; OTHER: nothing that a shell could know."""
 
 

@@ -13,7 +13,7 @@ from jobrun.cli.server_unit import SERVER_UNIT
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal, UsageError
 from jobrun.config.numbers import parse_count, parse_duration
-from jobrun.config.paths import make_private_folder, private_build, private_place, server_data
+from jobrun.config.paths import make_place, make_private_folder, private_build, private_place, server_data
 from jobrun.config.server_keys import keys_in_words
 from jobrun.config.server_settings import LISTEN, SLOTS_PER_CPU, ServerSettings
 from jobrun.config.target import parse_loopback
@@ -68,7 +68,7 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     config = read_config(parsed)
     listen = _listen(parsed, config)
     told = parsed.given("--data") and parsed.given("--socket")  # by the client, whose environment this process has not
-    place = private_place(environment, private_build(VERSION, BUILD)) if private and not told else None
+    place = make_place(private_place(environment, private_build(VERSION, BUILD))) if private and not told else None
     named = parsed.filled("--data") or (place.data if place else server_data(environment))
     data = make_private_folder(os.path.abspath(named), ANOTHER)
     if (private or insecure) and os.path.lexists(DataFolder(Path(data)).users):
