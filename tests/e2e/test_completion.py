@@ -146,13 +146,15 @@ def test_ids_are_offered_and_names_are_only_text(shells: Home) -> None:
     job, other = (shells.start("--name", name, "--", "true") for name in (NASTY, SUBSTITUTION))
     typed, line = f"jobrun status {job[:-2]}", f"jobrun status {job} "
     (Path(shells.env["HOME"]) / "bin").symlink_to(shells.work / "bin")
+    (shells.work / "folder two" / "jobrun").symlink_to(BUILT)
     assert fish(shells, typed) == [job]
     assert fish(shells, "jobrun status ") == [other, job, "@last"]
     with bash(shells) as alone, bash(shells, PACKAGE) as packaged, zsh(shells) as last:
         assert [prompt.complete(typed) for prompt in (alone, packaged)] == [line, line]
         assert last.complete(typed).rstrip() == line.rstrip()
         for prompt in (alone, packaged, last):
-            assert prompt.complete(f"~/bin/{typed}").rstrip() == f"~/bin/{line}".rstrip()
+            for place in ("~/bin/", "./folder\\ two/"):
+                assert prompt.complete(place + typed).rstrip() == (place + line).rstrip()
         assert alone.complete("jobrun rm --local no-such") == "jobrun rm --local no-such"
     assert not list(shells.work.rglob("made"))
 

@@ -112,7 +112,9 @@ _jobrun_among() {
 }
 
 _jobrun() {
-    local program=${1/#\~\//$HOME/} line=$COMP_LINE words=() starts=() server=() at
+    local program=${1//[\\\'\"]/} line=$COMP_LINE words=() starts=() server=() at
+    program=${program/#\~\//$HOME/}
+    type -P -- "$program" >/dev/null || program=jobrun # an alias for it
     COMPREPLY=()
     for ((at = 0; at <= COMP_CWORD; at++)); do # bash breaks words at = : @ too: together again
         if ((at)) && [[ $line != [[:space:]]* ]]; then

@@ -92,6 +92,7 @@ function __jobrun_column
     set -a server (string match -- '--server=*' $words)
     contains -- --local $words; and set server --local
     set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
+    command -sq -- $program; or set program jobrun # an alias for it
     command timeout 2 $program $argv[2..-1] $server 2>/dev/null </dev/null |
         string replace -f -r "^$argv[1] +" '$1\\t'
 end

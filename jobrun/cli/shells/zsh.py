@@ -53,7 +53,7 @@ _jobrun_program() {
 }
 
 _jobrun() {
-  local program=${words[1]/#\\~\\//$HOME/}
+  local program=${(Q)words[1]/#\\~\\//$HOME/}
   local command=$words[2]
   local -a server
   if ((CURRENT == 2)); then
