@@ -13,7 +13,6 @@ from jobrun.api.status import STATUS
 from jobrun.auth.access import ACCESS
 from jobrun.cli.shells.grammar import all_commands
 
-
 WITHOUT_JSON = {
     "run": "its stdout is the job's alone; --result FILE has the Job",
     "attach": "as run",
