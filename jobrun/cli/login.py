@@ -179,7 +179,11 @@ COMMANDS = (
         "trusted; of any other one the fingerprint is shown and asked about, once: compare it with what the server\n"
         "printed at its start. Exits 1 on a wrong password.",
         options=(
-            Option("--user", "the name there (the one of the last login)", "NAME"),
+            Option(
+                "--user",
+                "your name there (as in the login that you have there; else it is asked for)",
+                "NAME",
+            ),
             PASSWORD_STDIN,
             Option(FINGERPRINT, "the certificate that the server must have: nothing is asked", "sha256:HEX"),
             JSON,

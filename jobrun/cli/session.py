@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     from jobrun.config.address import Address
 
 SERVER_OPTIONS = (
-    Option("--server", "the server: HOST[:PORT], insecure:127.0.0.1:PORT or unix:PATH", "ADDR", takes=SERVERS),
-    Option("--local", "the private server of this machine, whatever login or JOBRUN_SERVER say"),
+    Option("--server", "the server that this goes to", "ADDR", takes=SERVERS),
+    Option("--local", "to this machine's private server, whatever login or JOBRUN_SERVER say"),
 )
 RECONNECT = Option("--reconnect", "how long a lost connection is tried again (10m)", "DUR", parse_duration)
 RECONNECT_NS = 600 * 10**9
 """10 min, where --reconnect does not say."""
 NO_START = Option("--no-start", "where no private server runs: say so, and start none")
-JSON = Option("--json", "print JSON: protobuf's mapping, one object a line")
+JSON = Option("--json", "print JSON, one object a line")
 
 
 def target_of(parsed: Parsed, environment: Environment) -> Target:

@@ -106,7 +106,7 @@ COMMANDS = (
     Command(
         name="stop",
         summary="stop jobs: a signal to the whole tree, the grace, then KILL",
-        words="ID...",
+        words="ID... | --all",
         takes=JOBS,
         many=True,
         description="Answers when each has finished, and says how. Stopping a finished job just says how it ended.\n"

@@ -153,7 +153,7 @@ TOKEN = group(
             options=(
                 Option(
                     "--scope",
-                    "what it may do: jobs:run (the default), jobs:read or admin",
+                    "what it may do: jobs:run, jobs:read or admin (jobs:run; of a viewer jobs:read)",
                     "SCOPE",
                     offers=("jobs:run", "jobs:read", "admin"),
                     many=True,

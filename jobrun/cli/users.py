@@ -141,7 +141,8 @@ USER = group(
             name="user add",
             summary="make a user",
             words="NAME",
-            description=f"A name is used once and never again. The password has 8 to 72 bytes. {CEILINGS_HELP}",
+            description="A name is used once and never again. Without --role it is a user. The password has 8 to 72\n"
+            f"bytes. {CEILINGS_HELP}",
             options=(ROLE, PASSWORD_STDIN, *LIMIT_OPTIONS, JSON, *SERVER_OPTIONS),
             run=add,
             example="jobrun user add ann --role user --memory 8G",

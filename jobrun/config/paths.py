@@ -22,6 +22,23 @@ NETWORK_FILE_SYSTEMS = frozenset(
 """As mountinfo names them: POSIX locks or SQLite's WAL can not be relied on there."""
 OTHERWISE = "set HOME or XDG_STATE_HOME"
 """Where a folder of the private server can not be used."""
+FOLDERS = (
+    ("logins and known servers", "JOBRUN_CONFIG_DIR; else jobrun in XDG_CONFIG_HOME or ~/.config"),
+    (
+        "a server's data",
+        "--data; JOBRUN_DATA_DIR; for root /var/lib/jobrun; else jobrun/server in XDG_STATE_HOME or ~/.local/state",
+    ),
+    (
+        "the private server's data",
+        "jobrun/private in XDG_STATE_HOME or ~/.local/state; in /var/tmp/jobrun-UID where that is no local disk",
+    ),
+    (
+        "the private server's socket",
+        "in jobrun in XDG_RUNTIME_DIR; else in /tmp/jobrun-UID; named after the data folder",
+    ),
+    ("what the file unpacks", "JOBRUN_CACHE; else jobrun in XDG_CACHE_HOME or ~/.cache"),
+)
+"""What lies where, for people."""
 
 
 class FolderRefused(Refusal):
