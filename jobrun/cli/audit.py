@@ -59,7 +59,7 @@ AUDIT = group(
             options=(
                 Option("-n --number", "at most N, the newest (100)", "N", functools.partial(parse_count, most=MOST)),
                 Option("--user", "those of one user", "NAME", takes=USERS),
-                Option("--since", "from this time on: RFC 3339, or a duration ago", "TIME", parse_since),
+                Option("--since", "from this time on", "TIME", parse_since),
                 JSON,
                 *SERVER_OPTIONS,
             ),

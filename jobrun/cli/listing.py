@@ -154,7 +154,7 @@ COMMANDS = (
         "Reasons: " + ", ".join(REASONS) + ".",
         options=(
             Option("-a --all", "jobs in every state"),
-            Option("-n --number", "at most N", "N", parse_count),
+            Option("-n --number", "at most N jobs", "N", parse_count),
             Option("--all-users", "the jobs of all users that you may see"),
             Option("-q --quiet", "ids alone"),
             Option(

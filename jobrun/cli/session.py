@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from jobrun.config.address import Address
 
 SERVER_OPTIONS = (
-    Option("--server", "the server that this goes to", "ADDR", takes=SERVERS),
-    Option("--local", "to this machine's private server, whatever login or JOBRUN_SERVER say"),
+    Option("--server", "the server to go to", "ADDR", takes=SERVERS),
+    Option("--local", "go to this machine's private server, whatever login or JOBRUN_SERVER say"),
 )
 RECONNECT = Option("--reconnect", "how long a lost connection is tried again (10m)", "DUR", parse_duration)
 RECONNECT_NS = 600 * 10**9
