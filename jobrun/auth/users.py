@@ -11,6 +11,7 @@ from jobrun.auth.audit import target_with
 from jobrun.auth.clock import IssuerClock
 from jobrun.auth.desk import Desk
 from jobrun.auth.passwords import checked
+from jobrun.model.amounts import counted
 from jobrun.model.caller import NO_CEILINGS, Caller, Role
 from jobrun.model.errors import InvalidRequest, JobrunError, UserHasJobs, UserNotFound
 from jobrun.model.user import User, is_user_name
@@ -94,7 +95,8 @@ class Users:
             await store.change_user(name, disabled=True)  # before, so that he starts no other one meanwhile
             await jobs.stop_all(name, caller.user)
         elif unfinished := jobs.unfinished(name):
-            raise UserHasJobs(f"{name} has {len(unfinished)} unfinished jobs: stop them first, or say --stop-jobs")
+            count = counted(len(unfinished), "unfinished job")
+            raise UserHasJobs(f"{name} has {count}: wait for the end, or say --stop-jobs")
         await store.remove_user(name, self._clock.now_ns())
         self._desk.forget_first_password(name)
         await jobs.stop_all(name, caller.user)  # what calls began that were let in before; now there can be no others

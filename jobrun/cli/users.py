@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobrun.cli.command import Command, group
 from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_in_words, limits_of
-from jobrun.cli.options import Option, Parsed, choice
+from jobrun.cli.options import USERS, Option, Parsed, choice
 from jobrun.cli.output import put
 from jobrun.cli.passwords import PASSWORD_STDIN, read_new_password
 from jobrun.cli.render import time_text
@@ -141,7 +141,8 @@ USER = group(
             name="user add",
             summary="make a user",
             words="NAME",
-            description=f"A name is used once and never again. The password has 8 to 72 bytes. {CEILINGS_HELP}",
+            description="A name is used once and never again. Without --role it is a user. The password has 8 to 72\n"
+            f"bytes. {CEILINGS_HELP}",
             options=(ROLE, PASSWORD_STDIN, *LIMIT_OPTIONS, JSON, *SERVER_OPTIONS),
             run=add,
             example="jobrun user add ann --role user --memory 8G",
@@ -160,6 +161,7 @@ USER = group(
             name="user passwd",
             summary="give a user another password, and end his sessions",
             words="NAME",
+            takes=USERS,
             description="",
             options=(PASSWORD_STDIN, *SERVER_OPTIONS),
             run=set_password,
@@ -170,6 +172,7 @@ USER = group(
             name="user set",
             summary="change a user's role or ceilings, or let him in again",
             words="NAME",
+            takes=USERS,
             description=f"{CEILINGS_HELP}\nThose that are not named stay.",
             options=(
                 ROLE,
@@ -187,6 +190,7 @@ USER = group(
             name="user disable",
             summary="keep a user out: sessions end, tokens are refused, jobs go on",
             words="NAME",
+            takes=USERS,
             description='Let in again by "jobrun user set NAME --enable".',
             options=(JSON, *SERVER_OPTIONS),
             run=disable,
@@ -197,6 +201,7 @@ USER = group(
             name="user remove",
             summary="remove a user with his sessions and tokens",
             words="NAME",
+            takes=USERS,
             description="Refused while jobs of his have not finished, and for the last admin.",
             options=(Option(STOP_JOBS, "stop his unfinished jobs first"), JSON, *SERVER_OPTIONS),
             run=remove,
