@@ -127,7 +127,8 @@ def texts() -> Iterator[str]:
 def test_messages_that_are_explained_are_said() -> None:
     """Who looks for the line that he got would not find it."""
     page = (ROOT / "docs/how-to/troubleshoot.md").read_text()
-    told = re.findall(r"^\| (?:[\d, ]+)?`([^`]+)` \|", page, re.M)
+    first_columns = re.findall(r"^\| (`[^|]*|\d[^|]*) \|", page, re.M)
+    told = [text for column in first_columns for text in re.findall(r"`([^`]+)`", column) if " " in text]
     assert len(told) > 20
     said = list(texts())
     pieces = [piece.strip() for line in told for piece in line.split("…") if piece.strip()]
