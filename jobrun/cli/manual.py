@@ -26,14 +26,13 @@ def title(name: str) -> str:
 
 def page(name: str) -> str:
     """The source of one page; `name` of a command, or empty for the whole."""
-    command = load(name) if name else None
-    return _whole() if command is None else _one(command)
+    return _one(load(name)) if name else _whole()
 
 
 def _whole() -> str:
     groups = [
         roff.subsection(group)
-        + roff.rows((title(command.name) + "(1)", command.summary) for command in map(load, names) if command)
+        + roff.rows((title(command.name) + "(1)", command.summary) for command in map(load, names))
         for group, names in GROUPS.items()
     ]
     parts = [

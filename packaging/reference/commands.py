@@ -31,8 +31,7 @@ def commands_page() -> str:
 
 
 def _group(title: str, names: list[str]) -> str:
-    commands = [command for command in map(load, names) if command is not None]
-    return section(title, *(_command(one) for command in commands for one in (command, *command.below)))
+    return section(title, *(_command(one) for command in map(load, names) for one in (command, *command.below)))
 
 
 def _command(command: Command) -> str:

@@ -41,7 +41,6 @@ def parsed_example(command: Command) -> tuple[Command, Parsed]:
     assert words is not None
     typed: Sequence[str] = shlex.split(words[1])
     top = load(typed[0])
-    assert top is not None
     chosen, rest = top.choose(typed[1:])
     return chosen, parse_words(chosen.name, options_of(chosen), rest, mixed=chosen.mixed)
 
