@@ -101,7 +101,8 @@ def _values(commands: Sequence[Command]) -> Iterable[str]:
 
 
 def _synopsis(commands: Iterable[Command]) -> str:
-    return ".br\n".join(f"{roff.escape(words.usage(command))}\n" for command in commands)
+    called = ((f"jobrun {command.name}", words.usage(command)) for command in commands)
+    return ".br\n".join(f"{roff.bold(name)}{roff.escape(usage.removeprefix(name))}\n" for name, usage in called)
 
 
 def _below(command: Command) -> str:
