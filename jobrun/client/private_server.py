@@ -51,7 +51,7 @@ class PrivateServer:
         place = make_place(self._place())
         socket = _answering(place)
         if socket is None or _is_older(place, release):
-            from jobrun.config.private_files import locked
+            from jobrun.config.client_files import locked
 
             with locked(os.path.join(place.data, "start.lock"), START_S + END_S, OTHERWISE):
                 socket = self._start_unless_there(place, release)

@@ -9,9 +9,9 @@ import pytest
 
 from jobrun.client import private_server
 from jobrun.client.errors import NoServer
+from jobrun.config.client_files import FileRefused, locked
 from jobrun.config.environment import Environment
 from jobrun.config.paths import FolderRefused, make_place, private_place
-from jobrun.config.private_files import FileRefused, locked
 
 
 def test_a_start_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
