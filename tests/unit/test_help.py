@@ -106,7 +106,7 @@ def test_a_value_that_is_no_choice_is_told_with_all_that_are() -> None:
 
 def test_variables_told_are_those_that_are_read() -> None:
     """One that is not told is found by reading the source; one that is gone is set in vain."""
-    sources = [*(ROOT / "jobrun").rglob("*.py"), ROOT / "packaging" / "__main__.py"]
+    sources = [*(ROOT / "jobrun").rglob("*.py"), ROOT / "packaging" / "start.py"]
     texts = [path.read_text() for path in sources]
     read = {name for text in texts for name in re.findall(r'environ(?:ment)?\.get\("([A-Z_]+)"', text)}
     assert read - {"JOBRUN_SEARCHED"} == VARIABLES.keys()
