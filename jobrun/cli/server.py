@@ -13,6 +13,7 @@ from jobrun.cli.server_unit import SERVER_UNIT
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal, UsageError
 from jobrun.config.numbers import parse_count, parse_duration
+from jobrun.config.own_limits import require_address_space, require_open_files
 from jobrun.config.paths import make_private_folder, private_build, private_place, server_data
 from jobrun.config.server_keys import keys_in_words
 from jobrun.config.server_settings import LISTEN, SLOTS_PER_CPU, ServerSettings
@@ -36,6 +37,8 @@ def server(parsed: Parsed, environment: Environment) -> int:
     if parsed.words:
         known = ", ".join(command.name.removeprefix("server ") for command in BELOW)
         raise UsageError(f"server {parsed.words[0]}: no such command: one of {known}; without one a server runs")
+    require_open_files()
+    require_address_space()
     settings = build_settings(parsed, environment)
     os.umask(0o077)
     if settings.private:

@@ -18,6 +18,7 @@ FILE = """\
 `jobrun server --config FILE` reads an INI file in UTF-8. What it does not know it refuses. Durations and numbers are
 those of options.
 """
+STAND_INS = "jobrun-cache-UID in TMPDIR (else /tmp), /var/tmp or /dev/shm"
 FOLDERS = (
     ("logins and known servers", "JOBRUN_CONFIG_DIR, else jobrun in XDG_CONFIG_HOME, else ~/.config/jobrun"),
     (
@@ -29,7 +30,10 @@ FOLDERS = (
         "the private server's socket",
         "in jobrun in XDG_RUNTIME_DIR, else in /tmp/jobrun-UID; named after the data folder",
     ),
-    ("what the file unpacks", "JOBRUN_CACHE, else jobrun in XDG_CACHE_HOME, else ~/.cache/jobrun"),
+    (
+        "what the file unpacks",
+        "JOBRUN_CACHE, else jobrun in XDG_CACHE_HOME, else ~/.cache/jobrun; while no such can be used, " + STAND_INS,
+    ),
 )
 STATE_HOME = """\
 The state home is XDG_STATE_HOME, else ~/.local/state. All folders are made with mode 0700, and refused if they are
