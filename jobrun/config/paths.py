@@ -38,8 +38,7 @@ FOLDERS = (
     ),
     (
         "what the file unpacks",
-        "JOBRUN_CACHE; else jobrun in XDG_CACHE_HOME or ~/.cache; while none of them can be used, jobrun-cache-UID in"
-        " TMPDIR (else /tmp), /var/tmp or /dev/shm",
+        "JOBRUN_CACHE; else jobrun in XDG_CACHE_HOME or ~/.cache; else jobrun-cache-UID in TMPDIR, /var/tmp or /dev/shm",
     ),
 )
 """What lies where, for people."""
