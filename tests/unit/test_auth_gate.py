@@ -158,8 +158,9 @@ def test_a_caller_is_told_whole(tmp_path: Path) -> None:
             scope="",
             expires_in_s=60,
             all_jobs=False,
-            ceilings={"cpus": 4, "timeout": 3, "processes": 1},
+            ceilings={"cpus": 2, "timeout": 3, "processes": 1},
         )
+        await auth.users.update(boss, "ann", ceilings={"cpus": 1})
         assert admit(auth, secret) == Caller(
             user="ann",
             role=Role.USER,
@@ -167,7 +168,7 @@ def test_a_caller_is_told_whole(tmp_path: Path) -> None:
             machine_token=made.id,
             machine_token_name="ci",
             all_jobs=False,
-            ceilings={"cpus": 2, "timeout": 3, "processes": 1},
+            ceilings={"cpus": 1, "timeout": 3, "processes": 1},
             expires_ns=times.wall + 60 * 10**9,
             address="192.0.2.1",
         )
