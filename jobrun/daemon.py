@@ -66,7 +66,7 @@ def serve(settings: ServerSettings) -> int:
             operators=settings.certificate is not None,
         )
         lock.take(text, TAKE_OVER_S if settings.private else 0.0)
-        sweep_scratch(settings.data)
+        sweep_scratch(str(settings.data))
         engine = LocalEngine(DataFolder(settings.data))
         engine.start()  # before grpc, whose threads no fork may meet
         _raise_open_files(engine)  # and behind the spawner: jobs keep what the server was started with

@@ -48,7 +48,7 @@ try:
     sys.path.append(tree)
     from jobrun.cli.main import main
 except Exception as error:  # noqa: BLE001 - also another Python, or another machine on a shared home
-    if "checked" in sys._xoptions:  # __main__.py has found nothing to mend
+    if "checked" in sys._xoptions:  # start.py has found nothing to mend
         sys.stderr.write("jobrun: cannot start from my cache '%s' (%s): remove it\n" % (entry, error))
         sys.exit(125)
     with open("/proc/self/environ", "rb") as mine:  # os.environ has LC_CTYPE of Python's own making in the C locale

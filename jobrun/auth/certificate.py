@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobrun.files.private_files import read_private, write_private
+from jobrun.files.data_files import read_data_file, write_data_file
 from jobrun.model.errors import StoreError
 from jobrun.model.server_name import SERVER_NAME
 
@@ -59,7 +59,7 @@ class CertificateFiles:
         if not self.own:
             return _parse(self, _read(self.certificate), _read_key(self.key))
         try:
-            pem = read_private(self.certificate, MOST)
+            pem = read_data_file(self.certificate, MOST)
         except FileNotFoundError:
             raise _unusable(self.certificate, "is not there", "make one by jobrun server new-cert") from None
         return _parse(self, pem, pem)
@@ -85,7 +85,7 @@ def make(path: Path) -> Certificate:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     certificate = _self_sign(key)
-    write_private(path, key_pem + certificate.public_bytes(serialization.Encoding.PEM))
+    write_data_file(path, key_pem + certificate.public_bytes(serialization.Encoding.PEM))
     return own_files(path).load()
 
 

@@ -12,6 +12,7 @@ from jobrun.auth.audit import target_with
 from jobrun.auth.clock import IssuerClock
 from jobrun.auth.desk import Desk
 from jobrun.auth.passwords import checked
+from jobrun.model.amounts import counted
 from jobrun.model.caller import NO_CEILINGS, Caller, Role
 from jobrun.model.errors import InvalidRequest, JobrunError, UserHasJobs, UserNotFound
 from jobrun.model.user import User, is_user_name
@@ -91,7 +92,8 @@ class Users:
         if stop_jobs and not user.disabled:  # before, so that he starts no other one meanwhile
             await self.update(caller, name, disabled=True)
         elif not stop_jobs and (unfinished := jobs.unfinished(name)):
-            raise UserHasJobs(f"{name} has {len(unfinished)} unfinished jobs: stop them first, or say --stop-jobs")
+            count = counted(len(unfinished), "unfinished job")
+            raise UserHasJobs(f"{name} has {count}: wait for the end, or say --stop-jobs")
 
         def stopping(job_id: str) -> None:
             self._desk.audit.note(caller, "", "job.stop", job_id)

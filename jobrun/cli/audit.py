@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from jobrun.cli.command import Command, group
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import USERS, Option, Parsed
 from jobrun.cli.output import put
 from jobrun.cli.render import time_text
 from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts
@@ -58,8 +58,8 @@ AUDIT = group(
             description="One line stands for many alike where COUNT says so.",
             options=(
                 Option("-n --number", "at most N, the newest (100)", "N", functools.partial(parse_count, most=MOST)),
-                Option("--user", "those of one user", "NAME"),
-                Option("--since", "from this time on: RFC 3339, or a duration ago", "TIME", parse_since),
+                Option("--user", "those of one user", "NAME", takes=USERS),
+                Option("--since", "from this time on", "TIME", parse_since),
                 JSON,
                 *SERVER_OPTIONS,
             ),

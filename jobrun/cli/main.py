@@ -62,25 +62,16 @@ def _run_command(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    from jobrun.cli.registry import LATER, load
-    from jobrun.config.errors import NotBuilt, UsageError
+    from jobrun.cli.registry import find
+    from jobrun.config.errors import UsageError
 
     if not words:
         raise UsageError('no command: see "jobrun help"')
     name = "help" if words[0] in ASKS_FOR_HELP else words[0]
     if name.startswith("-"):
         raise UsageError(f"{name}: options come behind the command: jobrun COMMAND {name}")
-    if name in LATER:
-        raise NotBuilt(name)
     _prepare_imports(name)
-    command = load(name)
-    if command is None:
-        from jobrun.cli.registry import meant_by
-
-        meant = meant_by(name)
-        then = f"did you mean {meant}?" if meant else 'see "jobrun help"'
-        raise UsageError(f"{name}: no such command: {then}")
-    return _run(*command.choose(words[1:]))
+    return _run(*find(name).choose(words[1:]))
 
 
 def _prepare_imports(name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from jobrun.cli import help as words
 from jobrun.cli import roff
@@ -11,6 +11,7 @@ from jobrun.cli.command import Command
 from jobrun.cli.exit_codes import OF_JOBS, OF_OTHERS
 from jobrun.cli.registry import GROUPS, MODULES, load
 from jobrun.config.environment import VARIABLES
+from jobrun.config.paths import FOLDERS
 
 
 def pages() -> dict[str, str]:
@@ -42,7 +43,7 @@ def _whole() -> str:
         roff.section("Synopsis"),
         f"{roff.bold('jobrun')} {roff.escape('COMMAND [OPTIONS] [--] [ARGV...]')}\n",
         roff.section("Description"),
-        roff.paragraphs((*words.paragraphs(words.ABOUT), *words.paragraphs(words.PLACES), words.IDS)),
+        roff.paragraphs((*words.paragraphs(words.ABOUT), *words.paragraphs(words.PLACES))),
         roff.section("Commands"),
         *groups,
         roff.section("Exit status"),
@@ -52,8 +53,12 @@ def _whole() -> str:
         roff.rows(OF_OTHERS),
         roff.section("Environment"),
         roff.rows(VARIABLES.items()),
+        roff.section("Files"),
+        roff.rows(FOLDERS),
         roff.section("Examples"),
         roff.rows(words.FIRST_STEPS),
+        roff.section("See also"),
+        _pages(MODULES),
     ]
     return "".join(parts)
 
@@ -70,14 +75,30 @@ def _one(command: Command) -> str:
         roff.paragraphs((words.summary_sentence(command), *_description(command))),
         *_options(command, roff.section),
         *(_below(below) for below in command.below),
+        *_values((command, *command.below)),
         roff.section("Exit status"),
         roff.rows(codes),
         roff.section("Examples"),
         roff.typed(one.example for one in (command.below or (command,))),
         roff.section("See also"),
-        f"{roff.bold('jobrun')}(1)\n",
+        _pages(("", *_neighbours(command.name))),
     ]
     return "".join(parts)
+
+
+def _neighbours(name: str) -> Iterable[str]:
+    """The other commands of its group."""
+    return (other for group in GROUPS.values() if name in group for other in group if other != name)
+
+
+def _pages(names: Iterable[str]) -> str:
+    return ",\n".join(f"{roff.bold(title(name))}(1)" for name in names) + "\n"
+
+
+def _values(commands: Sequence[Command]) -> Iterable[str]:
+    if values := words.values_of(commands):
+        yield roff.section("Values")
+        yield roff.rows(values)
 
 
 def _synopsis(commands: Iterable[Command]) -> str:

@@ -6,6 +6,8 @@ import importlib
 from collections.abc import Iterator, Mapping, Sequence
 
 from jobrun.cli.command import Command
+from jobrun.cli.text import nearest
+from jobrun.config.errors import NotBuilt, UsageError
 
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "Run a program": {"run": "start", "start": "start"},
@@ -55,11 +57,16 @@ def load(name: str) -> Command | None:
     return next(command for command in commands if command.name == name)
 
 
-def meant_by(name: str) -> str | None:
-    """The command that somebody may mean by a name that is none."""
-    import difflib
-
-    return HABITS.get(name) or next(iter(difflib.get_close_matches(name, MODULES, 1)), None)
+def find(name: str) -> Command:
+    """The command of that name. Raises NotBuilt, and UsageError with what may have been meant."""
+    if name in LATER:
+        raise NotBuilt(name)
+    command = load(name)
+    if command is None:
+        meant = HABITS.get(name) or nearest(name, MODULES)
+        then = f"did you mean {meant}?" if meant else 'see "jobrun help"'
+        raise UsageError(f"{name}: no such command: {then}")
+    return command
 
 
 def every_command() -> Iterator[Command]:

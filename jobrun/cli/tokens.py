@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobrun.cli.command import Command, group
 from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_in_words, limits_of
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import TOKENS, Option, Parsed
 from jobrun.cli.output import STDOUT, BrokenOutput, OutputFailed, put, say
 from jobrun.cli.render import time_text
 from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts, target_of
@@ -166,7 +166,7 @@ TOKEN = group(
             options=(
                 Option(
                     "--scope",
-                    "what it may do: jobs:run (the default), jobs:read (a viewer's default) or admin",
+                    "what it may do: jobs:run, jobs:read or admin (jobs:run; of a viewer jobs:read)",
                     "SCOPE",
                     offers=("jobs:run", "jobs:read", "admin"),
                     many=True,
@@ -194,6 +194,7 @@ TOKEN = group(
             name="token revoke",
             summary="end a token at once",
             words="ID|NAME",
+            takes=TOKENS,
             description="A name is one of your own; an admin may name any user's by its ID.",
             options=(JSON, *SERVER_OPTIONS),
             run=revoke,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobrun.cli.command import Command, group
 from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_in_words, limits_of
-from jobrun.cli.options import Option, Parsed, choice
+from jobrun.cli.options import USERS, Option, Parsed, choice
 from jobrun.cli.output import put, say
 from jobrun.cli.passwords import PASSWORD_STDIN, read_new_password
 from jobrun.cli.render import time_text
@@ -15,6 +15,7 @@ from jobrun.cli.terminal import Terminal
 from jobrun.cli.words import no_words, one_word
 from jobrun.config.environment import Environment
 from jobrun.limits import LIMITS
+from jobrun.model.amounts import counted
 from jobrun.model.shown import escape
 from jobrun.model.user import is_user_name
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as wire
@@ -111,8 +112,7 @@ def remove(parsed: Parsed, environment: Environment) -> int:
     name, stop_jobs = one_word(parsed, "NAME"), parsed.flag(STOP_JOBS)
     accounts = open_accounts(parsed, environment)
     if stop_jobs and (count := _unfinished(parsed, environment, name)):
-        jobs = "1 job" if count == 1 else f"{count} jobs"
-        say(f"waiting until {jobs} of {name} stopped, {GRACE_S} s at most")
+        say(f"waiting until {counted(count, 'job')} of {name} stopped, {GRACE_S} s at most")
     if stop_jobs:
         leaving.line = f"{name} is being removed, and that goes on: jobrun user list shows who is still there"
     accounts.remove_user(name, stop_jobs=stop_jobs)
@@ -166,7 +166,8 @@ USER = group(
             name="user add",
             summary="make a user",
             words="NAME",
-            description=f"A name is used once and never again. The password has 8 to 72 bytes. {CEILINGS_HELP}",
+            description="A name is used once and never again. Without --role it is a user. The password has 8 to 72\n"
+            f"bytes. {CEILINGS_HELP}",
             options=(ROLE, PASSWORD_STDIN, *LIMIT_OPTIONS, JSON, *SERVER_OPTIONS),
             run=add,
             example="jobrun user add ann --role user --memory 8G",
@@ -185,6 +186,7 @@ USER = group(
             name="user passwd",
             summary="give a user another password, and end his sessions",
             words="NAME",
+            takes=USERS,
             description="",
             options=(PASSWORD_STDIN, *SERVER_OPTIONS),
             run=set_password,
@@ -195,6 +197,7 @@ USER = group(
             name="user set",
             summary="change a user's role or ceilings, or let him in again",
             words="NAME",
+            takes=USERS,
             description=f"{CEILINGS_HELP}\nThose that are not named stay.",
             options=(
                 ROLE,
@@ -212,6 +215,7 @@ USER = group(
             name="user disable",
             summary="keep a user out: sessions end, tokens are refused, jobs go on",
             words="NAME",
+            takes=USERS,
             description='Let in again by "jobrun user set NAME --enable".',
             options=(JSON, *SERVER_OPTIONS),
             run=disable,
@@ -222,6 +226,7 @@ USER = group(
             name="user remove",
             summary="remove a user with his sessions and tokens",
             words="NAME",
+            takes=USERS,
             description="Refused while jobs of his have not finished, and for the last admin. With --stop-jobs he is\n"
             "shut out at once, and his jobs get TERM, then KILL after their grace, 10 s at most. Ctrl-C leaves, and\n"
             "the removal goes on.",

@@ -3,19 +3,11 @@
 from __future__ import annotations
 
 from jobrun.cli.command import Command
-from jobrun.cli.help import ABOUT, FIRST_STEPS, IDS, PLACES, option_text, paragraphs, summary_sentence, usage
+from jobrun.cli.help import ABOUT, FIRST_STEPS, ID, PLACES, VALUES, option_text, paragraphs, summary_sentence, usage
 from jobrun.cli.options import Option
 from jobrun.cli.registry import GROUPS, LATER, load
 from reference.markdown import block, code, page, paragraph, section, table
 
-VALUES = (
-    ("DUR", "digits, an optional fraction, and ms, s, m, h or d; over 0, at most 366d; a grace may be 0s"),
-    ("SIZE", "bytes, or a whole number and K, M, G or T (1024); at most 2^53"),
-    ("N", "a whole number from 1 to 2^31-1"),
-    ("ID", IDS.removeprefix("ID is ").rstrip(".")),
-    ("ADDR", "HOST[:PORT] with TLS; insecure:127.0.0.1:PORT without, loopback alone; unix:PATH"),
-    ("TIME", "RFC 3339, such as 2026-01-31T08:15:30Z; or a DUR ago"),
-)
 OPTIONS = """\
 `jobrun COMMAND [OPTIONS] [--] [ARGV...]`. Options end at the first word that is none, so `jobrun run make -j4` gives
 `-j4` to make. A value may be joined or apart: `--timeout 10m`, `--timeout=10m`, `-n5`. `-h` or `--help` of every
@@ -26,7 +18,7 @@ command prints its help.
 def commands_page() -> str:
     """The page."""
     steps = table(("command", "does"), [(code(line), text) for line, text in FIRST_STEPS])
-    values = table(("value", "is"), [(code(name), text) for name, text in VALUES])
+    values = table(("value", "is"), [(code(name), text) for name, text in (("ID", ID), *VALUES.items())])
     return page(
         "Commands",
         paragraph(ABOUT),

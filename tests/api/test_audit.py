@@ -15,9 +15,9 @@ from jobrun.wire.gen.jobrun.v1 import auth_service_pb2 as auth
 from jobrun.wire.gen.jobrun.v1 import job_pb2
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as job
 from jobrun.wire.gen.jobrun.v1 import token_service_pb2 as token
-from tests.api.conftest import WITHIN_S
 from tests.api.login import PASSWORD, Actor, LoginServer, serving_users
 from tests.api.refusals import taken_apart
+from tests.api.source_server import WITHIN_S
 from tests.api.test_access import call
 
 V1 = "/jobrun.v1."

@@ -20,7 +20,7 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import (  # ty
 
 from jobrun.wire.gen.jobrun.v1 import job_pb2
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import LogsRequest, StopRequest, WatchRequest
-from tests.api.conftest import SERVE, WITHIN_S, Server, serving
+from tests.api.source_server import SERVE, WITHIN_S, Server, serving
 
 
 def test_health_says_serving(private: Server) -> None:

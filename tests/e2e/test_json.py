@@ -70,6 +70,7 @@ def test_list_prints_one_a_line(warm: Home) -> None:
     listed = objects(warm.jobrun("list", "-a", "--json", "--filter", "name=three").passed().out)
     assert [job["id"] for job in listed] == jobs[::-1], "newest first"
     assert [job["finished"]["exit_code"] for job in listed] == [2, 1, 0]
+    assert "exclude each other" in warm.jobrun("list", "-q", "--json").refused(2)
 
 
 def test_filters(warm: Home) -> None:

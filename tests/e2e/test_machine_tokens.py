@@ -246,7 +246,7 @@ def test_a_viewers_token_looks(accounts: Accounts, pipelines: contextlib.ExitSta
     for scope in ("jobs:run", "admin"):
         assert scope in looker.jobrun("token", "create", "--scope", scope, "more").refused(1)
     help_ = looker.jobrun("token", "create", "--help").passed().out
-    assert "viewer's default" in " ".join(help_.split())
+    assert "of a viewer jobs:read" in " ".join(help_.split())
 
 
 def test_a_ceiling_above_that_of_its_user(accounts: Accounts) -> None:

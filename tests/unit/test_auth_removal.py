@@ -18,7 +18,7 @@ from jobrun.model.errors import (
     UserHasJobs,
     UserNotFound,
 )
-from tests.unit.auth_ground import PASSWORD, Jobs, admin, admit, go_on, log_in, machine, user, with_auth
+from tests.unit.auth_ground import PASSWORD, Jobs, admin, admit, create_token, go_on, log_in, user, with_auth
 
 
 def test_a_name_is_never_used_again(tmp_path: Path) -> None:
@@ -46,12 +46,12 @@ def test_a_removed_user_is_out_at_once(tmp_path: Path) -> None:
     async def use(auth: Auth) -> None:
         ann = await user(auth, "ann")
         live = (await log_in(auth, "ann")).access_token
-        token_id, secret = await machine(auth, ann)
+        made, secret = await create_token(auth, ann)
         boss = await admin(auth)
         ended: list[str] = []
         auth.gate.on_ended = ended.append
         await auth.users.remove(boss, "ann", stop_jobs=False, jobs=Jobs())
-        assert {ann.session, token_id} < set(ended)
+        assert {ann.session, made.id} < set(ended)
         with pytest.raises(SessionEnded):
             admit(auth, live)
         with pytest.raises(TokenInvalid):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from jobrun.cli.command import Command
 from jobrun.cli.help import command_help
 from jobrun.cli.listing import REASONS, STATES
 from jobrun.cli.options import Option, Parsed, parse_words
-from jobrun.cli.registry import HABITS, MODULES, load, meant_by
+from jobrun.cli.registry import HABITS, MODULES, find, load
 from jobrun.cli.spec import SPEC_OPTIONS, STRING_MOST, build_request
 from jobrun.cli.stop import parse_signal
 from jobrun.config.environment import Environment
@@ -120,7 +121,9 @@ def test_a_command_of_words_says_which_there_are(words: list[str]) -> None:
     user = load("user")
     assert user is not None
     command, rest = user.choose(words)
-    with pytest.raises(UsageError, match=r"add, list, passwd, set, disable, remove|no such option"):
+    with pytest.raises(
+        UsageError, match=r"add, list, passwd, set, disable, remove|no such option|did you mean user add"
+    ):
         command.run(parse_words(command.name, command.options, rest), NOTHING)
 
 
@@ -299,9 +302,31 @@ def test_a_word_near_a_command_is_told_which(word: str, command: str) -> None:
     """Whoever comes from another tool would read the whole help for one word."""
     assert load(command) is not None
     assert load(word) is None
-    assert meant_by(word) == command
+    with pytest.raises(UsageError, match=f"did you mean {command}\\?"):
+        find(word)
 
 
 def test_a_word_near_none_is_not_guessed_at() -> None:
     """A guess that has nothing to do with it would be worse than the help."""
-    assert meant_by("frobnicate") is None
+    with pytest.raises(UsageError, match='see "jobrun help"'):
+        find("frobnicate")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["run", "--memroy", "1G", "true"], "--memroy: no such option: did you mean --memory?"),
+        (["run", "--frobnicate", "true"], '--frobnicate: no such option: see "jobrun help run"'),
+        (["user", "lst"], "user lst: no such command: did you mean user list?"),
+        (["user", "frobnicate"], "user frobnicate: no such command: one of add, list"),
+        (["help", "lsit"], "lsit: no such command: did you mean list?"),
+        (["help", "user", "lst"], "user lst: no such command: did you mean user list?"),
+        (["help", "list", "jobs"], 'list jobs: no such command: see "jobrun help list"'),
+        (["server", "helth"], "server helth: no such command: did you mean server health?"),
+    ],
+)
+def test_a_slip_is_told_what_was_meant(words: list[str], told: str) -> None:
+    """One letter would cost a search through the help."""
+    command, rest = find(words[0]).choose(words[1:])
+    with pytest.raises(UsageError, match=re.escape(told)):
+        command.run(parse_words(command.name, command.options, rest), NOTHING)

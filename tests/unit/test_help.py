@@ -15,7 +15,7 @@ from jobrun.cli import exit_codes, registry, roff
 from jobrun.cli.codes import OURS
 from jobrun.cli.command import Command
 from jobrun.cli.completion import SHELLS, script
-from jobrun.cli.help import NARROWEST, WIDEST, command_help, overview
+from jobrun.cli.help import NARROWEST, VALUES, WIDEST, command_help, overview
 from jobrun.cli.manual import pages
 from jobrun.cli.options import Option, Parsed, choice, parse_words
 from jobrun.cli.registry import load
@@ -88,6 +88,15 @@ def test_values_that_are_offered_are_those_that_there_are() -> None:
     assert list(ended.offers) == [*(limit.flag[2:] for limit in LIMITS), "all"]
 
 
+def test_what_a_number_may_be_is_told() -> None:
+    """`--timeout DUR`: its reader would find out by mistakes."""
+    parsed = {option.value for command in COMMANDS for option in command.options if option.number is not None}
+    assert parsed - {"SIGNAL"} <= VALUES.keys()
+    shown = command_help(next(command for command in COMMANDS if command.name == "rm"))
+    assert [name for name in ("ID", *VALUES) if re.search(rf"^  {name}  ", shown, re.M)] == ["ID", "DUR", "ADDR"]
+    assert '.SH "VALUES"' in pages()["jobrun-rm.1"]
+
+
 def test_a_value_that_is_no_choice_is_told_with_all_that_are() -> None:
     """Before any call; and where choices are, they are held."""
     option = choice("--network", "what it sees", ("host", "none"))
@@ -111,6 +120,17 @@ def test_manual_pages_are_clean(tmp_path: Path) -> None:
     done = subprocess.run(["mandoc", "-T", "lint", *pages()], cwd=tmp_path, capture_output=True, text=True, check=False)
     told = [line for line in done.stdout.splitlines() if "missing date" not in line]
     assert not told, "\n".join(told)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_man_shows_the_pages_without_a_word_of_its_own(width: int, tmp_path: Path) -> None:
+    """Warnings over the page; or jo-brun and ~/.lo-cal at the end of a line, which nobody can paste."""
+    for name, text in pages().items():
+        (tmp_path / name).write_text(text)
+    words = ["groff", "-ww", "-Tutf8", "-man", f"-rLL={width}n", *pages()]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "\N{HYPHEN}\n" not in done.stdout
 
 
 def test_a_manual_page_shows_what_was_meant(tmp_path: Path) -> None:

@@ -16,24 +16,10 @@ from pathlib import Path
 import pytest
 from builder import pack
 
-from tests.stand_in import DEADLINE_S, answer, bare_env, cache, contents, entry, refusal, start
+from tests.stand_in import DEADLINE_S, answer, cache, contents, entry, refusal, start
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="mounts: needs root")
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, to have a call fail")
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A built file."""
-    path = tmp_path / "jobrun"
-    pack.write_file(contents(), path)
-    return path
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """What a start needs, and nothing else."""
-    return bare_env(tmp_path)
 
 
 def limited(*words: str) -> list[str]:
@@ -122,10 +108,38 @@ def test_a_first_start_that_stands_still(file: Path, env: dict[str, str]) -> Non
         try:
             while not list(cache(env).glob(".new-*/sizes")):
                 os.sched_yield()
-            answer(file, env=env)
+            waited = start(file, env=env)
+            assert waited.returncode == 7
+            assert waited.stderr == f"jobrun: another first start is busy in '{cache(env)}': waiting for it\n"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(stopped.pid, signal.SIGKILL)
+
+
+@needs_strace
+def test_many_first_starts_without_locks(file: Path, env: dict[str, str]) -> None:
+    """A pipeline's parallel steps with a home on such an NFS: each would step on what another is writing."""
+    no_lock = ["strace", "-f", "-o", "/dev/null", "-e", "inject=flock:error=ENOLCK"]
+    late = ["-e", "inject=rename:delay_enter=200000"]  # each has written before the first has put it in its place
+    with contextlib.ExitStack() as stack:
+        rivals = [
+            stack.enter_context(
+                subprocess.Popen([*no_lock, *late, file], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            )
+            for _ in range(4)
+        ]
+        ends = [(*rival.communicate(timeout=DEADLINE_S), rival.returncode) for rival in rivals]
+    assert [(errors, code) for _, errors, code in ends] == [(b"", 7)] * 4
+    assert all(os.fsencode(cache(env)) in said for said, _, _ in ends)
+
+
+@needs_strace
+def test_ctrl_c_in_a_first_start(file: Path, env: dict[str, str]) -> None:
+    """It takes a second or two: whoever ends it is told nothing, above all no traceback."""
+    for moment in ("umask", "fsync"):
+        said = start("strace", "-f", "-o", "/dev/null", "-e", f"inject={moment}:signal=INT:when=1", file, env=env)
+        assert (said.returncode, said.stdout, said.stderr) == (-signal.SIGINT, "", "")
+    answer(file, env=env)
 
 
 def test_nobody_hears_it(file: Path, env: dict[str, str]) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from jobrun.client import private_server
+from jobrun.client.errors import NoServer
+from jobrun.config.client_files import FileRefused, locked
 from jobrun.config.environment import Environment
-from jobrun.config.paths import private_place
-from jobrun.config.private_files import FileRefused, locked
+from jobrun.config.paths import FolderRefused, make_place, private_place
 
 
 def test_a_start_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -19,6 +20,20 @@ def test_a_start_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(private_server, name, 0.05)
     environment = Environment({b"HOME": bytes(tmp_path), b"XDG_RUNTIME_DIR": bytes(tmp_path)})
     server = private_server.PrivateServer(environment, "1.0", "", lambda: None)
-    lock = os.path.join(private_place(environment, "").data, "start.lock")
+    lock = os.path.join(make_place(private_place(environment, "")).data, "start.lock")
     with locked(lock), pytest.raises(FileRefused, match=r"is it stopped\?.*fuser .*start\.lock"):
         server.dial()
+
+
+def test_a_look_for_a_server_makes_nothing(tmp_path: Path) -> None:
+    """TAB would leave folders in a home; and a socket in another's folder would be asked."""
+    runtime = tmp_path / "run"
+    runtime.mkdir()
+    environment = Environment({b"HOME": bytes(tmp_path), b"XDG_RUNTIME_DIR": bytes(runtime)})
+    server = private_server.PrivateServer(environment, "1.0", "", lambda: None)
+    with pytest.raises(NoServer):
+        server.find()
+    assert list(tmp_path.rglob("*")) == [runtime]
+    (runtime / "jobrun").symlink_to(tmp_path)
+    with pytest.raises(FolderRefused, match="is a symlink"):
+        server.find()
