@@ -38,7 +38,7 @@ FOLDERS = (
     ),
     (
         "what the file unpacks",
-        "JOBRUN_CACHE; else jobrun in XDG_CACHE_HOME or ~/.cache; else jobrun-cache-UID in TMPDIR, /var/tmp or /dev/shm",
+        "JOBRUN_CACHE; else jobrun in XDG_CACHE_HOME or ~/.cache; else jobrun-cache-UID in TMPDIR, /var/tmp, /dev/shm",
     ),
 )
 """What lies where, for people."""
