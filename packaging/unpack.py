@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from io import FileIO
 
 UNPACKED_BYTES = 44_000_000
 """What a build takes with its compiled code."""
@@ -61,7 +62,7 @@ def require_space(root: str) -> None:
 def prepare(root: str, build: str, file: str, python: str, tell: Callable[[str], None]) -> None:
     """Make the entry complete for this Python, whose real path is `python`. OSError where that cannot be."""
     entry = os.path.join(root, build)
-    with open(f"{root}/.lock", "w") as lock:
+    with _open_lock(root) as lock:
         locked = _lock(lock.fileno(), lambda: tell(f"another first start is busy in '{root}': waiting for it"))
         # Without: renames alone keep it right, and nothing is cleared away.
         if is_ready(entry):
@@ -71,6 +72,12 @@ def prepare(root: str, build: str, file: str, python: str, tell: Callable[[str],
         _fill(root, entry, file, python)
         if locked:
             _clear(root, build)
+
+
+def _open_lock(root: str) -> FileIO:
+    """Whatever lies there: this neither waits for a FIFO's other end nor empties what a link leads to."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    return os.fdopen(os.open(f"{root}/.lock", flags, 0o600), "wb", buffering=0)
 
 
 def _lock(descriptor: int, tell_of_wait: Callable[[], None]) -> bool:
@@ -261,7 +268,7 @@ def clear_stand_ins(roots: Sequence[str], build: str) -> None:
     for root in roots:
         with contextlib.suppress(OSError):  # not there, or a first start is at it: it needs that place
             check_folder(root, make=False)
-            with open(f"{root}/.lock", "w") as lock:
+            with _open_lock(root) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove_left_overs(root)
                 _remove_unused(root, _builds(root, build))

@@ -91,11 +91,12 @@ def _answers(path: str) -> bool:
 
 def _answering(place: Place) -> str | None:
     """The socket of the server that holds the data folder: where it is to be expected, or where that server says. It
-    was started with another runtime folder then, as by cron or before a logout."""
-    if _answers(place.socket):
-        return place.socket
+    was started with another runtime folder then, as by cron or before a logout. One whose folder was removed may still
+    answer for a while, from files that nobody else sees."""
+    if _holder(place) is None:
+        return None
     said = _lock_lines(place)[1:2]
-    return said[0] if said and said[0] and _answers(said[0]) and _holder(place) else None
+    return next((path for path in (place.socket, *said) if path and _answers(path)), None)
 
 
 def _lock_lines(place: Place) -> list[str]:
@@ -113,21 +114,22 @@ def _is_older(place: Place, release: tuple[int, ...] | None) -> bool:
         return False
     words = "".join(_lock_lines(place)[:1]).split()
     theirs = release_of(words[0]) if words else None
-    return theirs is not None and theirs < release and _holder(place) != 0
+    return theirs is not None and theirs < release and _holder(place) is not None
 
 
-def _holder(place: Place) -> int:
-    """The pid of the server that holds the data folder's lock, 0 if none does (fcntl(2), F_GETLK)."""
+def _holder(place: Place) -> int | None:
+    """The pid of the server that holds the data folder's lock, None if none does; 0 for one of another PID namespace
+    (fcntl(2), F_GETLK)."""
     try:
         descriptor = os.open(os.path.join(place.data, "lock"), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        return 0
+        return None
     try:
         asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _, _, _, pid = FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
     finally:
         os.close(descriptor)
-    return pid if kind != fcntl.F_UNLCK else 0
+    return max(pid, 0) if kind != fcntl.F_UNLCK else None
 
 
 def _end_holder(place: Place) -> None:

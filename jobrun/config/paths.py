@@ -36,7 +36,10 @@ FOLDERS = (
         "the private server's socket",
         "in jobrun in XDG_RUNTIME_DIR; else in /tmp/jobrun-UID; named after the data folder",
     ),
-    ("what the file unpacks", "JOBRUN_CACHE; else jobrun in XDG_CACHE_HOME or ~/.cache"),
+    (
+        "what the file unpacks",
+        "JOBRUN_CACHE; else jobrun in XDG_CACHE_HOME or ~/.cache; else jobrun-cache-UID in TMPDIR, /var/tmp or /dev/shm",
+    ),
 )
 """What lies where, for people."""
 

@@ -87,6 +87,7 @@ async def _run(settings: ServerSettings, engine: LocalEngine, lock: DataLock) ->
     async with contextlib.AsyncExitStack() as stack:
         signals = Signals()
         file = ReadyFile(settings.data)
+        file.remove()  # of one that was killed
         stack.callback(file.remove)
         login = await _open_login(settings, file, stack)
         jobs, helpers = await _open_jobs(settings, engine, login, signals, stack)

@@ -9,7 +9,7 @@ import os
 import time
 
 from jobrun.jobfile import file, layout, lock
-from jobrun.runner import child, ending
+from jobrun.runner import ending
 from jobrun.runner.claim import Claim
 from jobrun.runner.run import Run
 from jobrun.runner.wake import wake_on
@@ -40,12 +40,9 @@ def supervise(data: str, job_id: str, attempt: int, sock: int, boot: bytes, call
         claim.end_unstarted(ending.Verdict(ending.STOPPED, f"{by} stopped it before it was executed"), {b"by": by})
         return
     run = Run(claim, order, wake, calls)
-    failure = run.start()
-    if failure is not None:
-        step, number, path = failure
-        shown, text = ending.start_failure(step, number, path, order)
-        failed: dict[bytes, int | bytes | str] = {b"step": step, b"errno": number, b"path": shown[: child.MOST_PATH]}
-        claim.end_unstarted(ending.Verdict(ending.START_FAILED, text), failed)
+    unstarted = run.start()
+    if unstarted is not None:
+        claim.end_unstarted(*unstarted)
         return
     _tell(sock, job_id)
     run.until_ended()

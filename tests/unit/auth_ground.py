@@ -163,8 +163,10 @@ class Jobs:
     def unfinished(self, user: str) -> list[str]:
         return [*self.ids]
 
-    async def stop_all(self, user: str, by: str) -> None:
+    async def stop_all(self, user: str, by: str, stopping: Callable[[str], None]) -> None:
         self.stopped_by.append(by)
+        for job_id in self.ids:
+            stopping(job_id)
         self.asked.set()
         await self.may_stop.wait()
         self.ids, self.accepting = [], []

@@ -153,8 +153,9 @@ def test_a_caller_is_told_whole(tmp_path: Path) -> None:
         assert auth.gate.seconds_left(admit(auth, issued.access_token)) == 600
         ann = admit(auth, (await log_in(auth, "ann")).access_token)
         made, secret = await create_token(
-            auth, ann, expires_in_s=60, ceilings={"cpus": 4, "timeout": 3, "processes": 1}
+            auth, ann, expires_in_s=60, ceilings={"cpus": 2, "timeout": 3, "processes": 1}
         )
+        await auth.users.update(boss, "ann", ceilings={"cpus": 1})
         assert admit(auth, secret) == Caller(
             user="ann",
             role=Role.USER,
@@ -162,7 +163,7 @@ def test_a_caller_is_told_whole(tmp_path: Path) -> None:
             machine_token=made.id,
             machine_token_name="ci",
             all_jobs=False,
-            ceilings={"cpus": 2, "timeout": 3, "processes": 1},
+            ceilings={"cpus": 1, "timeout": 3, "processes": 1},
             expires_ns=times.wall + 60 * 10**9,
             address="192.0.2.1",
         )

@@ -88,6 +88,42 @@ def test_a_job_that_begins_while_its_user_is_removed_is_stopped(tmp_path: Path) 
     with_auth(tmp_path, use)
 
 
+def test_each_step_of_a_removal_is_on_record(tmp_path: Path) -> None:
+    """Where the server dies while jobs are stopped, nobody could say who shut the user out, and who stopped what."""
+
+    async def use(auth: Auth) -> None:
+        await user(auth, "ann")
+        await auth.users.remove(await admin(auth), "ann", stop_jobs=True, jobs=Jobs("a", "b"))
+        assert [(event.user, event.action, event.target) for event in await auth.audit.events(4)] == [
+            ("admin", "user.set", "ann disabled=true"),
+            ("admin", "job.stop", "a"),
+            ("admin", "job.stop", "b"),
+            ("admin", "user.remove", "ann"),
+        ]
+
+    with_auth(tmp_path, use)
+
+
+def test_a_removal_that_is_asked_for_again_goes_on(tmp_path: Path) -> None:
+    """Who left it and asks again would read "no such user" where both succeed."""
+
+    async def use(auth: Auth) -> None:
+        await user(auth, "ann")
+        boss, jobs = await admin(auth), Jobs("a")
+        jobs.may_stop.clear()
+        first = asyncio.ensure_future(auth.users.remove(boss, "ann", stop_jobs=True, jobs=jobs))
+        await jobs.asked.wait()
+        jobs.asked.clear()
+        second = asyncio.ensure_future(auth.users.remove(boss, "ann", stop_jobs=True, jobs=jobs))
+        await jobs.asked.wait()
+        jobs.may_stop.set()
+        assert [*await asyncio.gather(first, second)] == [None, None]
+        with pytest.raises(UserNotFound):
+            await auth.users.remove(boss, "ann", stop_jobs=True, jobs=jobs)
+
+    with_auth(tmp_path, use)
+
+
 def test_nobody_is_let_in_while_his_jobs_are_stopped_and_a_cut_removal_goes_on(tmp_path: Path) -> None:
     """He would start others meanwhile; or the admin's lost connection would leave him half removed."""
 
