@@ -269,6 +269,25 @@ def test_a_start_that_hangs_for_a_while_gets_its_stop_then(tmp_path: Path) -> No
     converse(tmp_path / "data", body)
 
 
+def links(pid: int) -> set[str]:
+    """What a process has open, but for /dev/null."""
+    found = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
+    return found - {"/dev/null"}
+
+
+def test_a_rehearsal_is_made_and_leaves_nothing_open(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each job would take a fifth more memory, or be started by a process that holds what it has no use for."""
+
+    async def body(one: Machine) -> None:
+        one.start("a", "true")
+        await one.ended("a")
+        new = links(one.engine._spawner._pid) - links(os.getpid())
+        assert sorted(link.partition("[")[0] for link in new) == ["pipe:", "socket:"]  # its wake-ups, its server
+        assert "rehearsal" not in capfd.readouterr().err
+
+    converse(tmp_path, body)
+
+
 def test_a_full_stop_list_is_told(tmp_path: Path) -> None:
     """The 65th stop with a signal of its own is refused, not dropped in silence."""
 
