@@ -57,7 +57,7 @@ def require_space(root: str) -> None:
         try:
             os.posix_fallocate(probe.fileno(), 0, UNPACKED_BYTES)
         except OSError as error:
-            if error.errno != errno.EFBIG:  # a limit on each file, and none of ours is that big
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of all else unpacking itself has to tell
                 raise
 
 
