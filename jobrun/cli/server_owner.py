@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from jobrun.model.user import MachineToken
 
 DATA = Option(
-    "--data", "its data folder (JOBRUN_DATA_DIR; /var/lib/jobrun for root; else of XDG)", "DIR", takes=FOLDERS
+    "--data",
+    "the server's data folder (JOBRUN_DATA_DIR; for root /var/lib/jobrun; else jobrun/server in XDG_STATE_HOME)",
+    "DIR",
+    takes=FOLDERS,
 )
 ANOTHER = "name another by --data or JOBRUN_DATA_DIR"
-CONFIG = Option("--config", "its file of settings", "FILE", takes=FILES)
+CONFIG = Option("--config", "the server's file of settings", "FILE", takes=FILES)
 
 
 def passwd(parsed: Parsed, environment: Environment) -> int:
@@ -169,13 +172,12 @@ def _name(uid: int) -> str:
 
 
 def _ready(parsed: Parsed, folder: Path) -> Ready | None:
+    """Where the server of this folder can be dialled, if one lives: one that was killed has left its ready file."""
+    from jobrun.files.data_lock import is_held
     from jobrun.files.ready_file import read_ready
-    from jobrun.model.errors import JobrunError
 
-    try:
-        return read_ready(folder)
-    except (JobrunError, OSError) as error:
-        raise Refusal(f"{parsed.command}: {error}") from error
+    with _explained(parsed):
+        return read_ready(folder) if is_held(folder) else None
 
 
 def _tell_server(parsed: Parsed, folder: Path, done: str) -> None:

@@ -33,8 +33,7 @@ def run(parsed: Parsed, environment: Environment) -> int:
     check_can_write(ID_FILE, parsed.text(ID_FILE))
     request = build_request(parsed, environment, private=target_of(parsed, environment).takes_surroundings)
     calls = open_calls(parsed, environment, reconnect=True)
-    interruption.sending()
-    job = calls.start(request)
+    job = calls.start(request, interruption.sending)
     interruption.started(calls, job.id)
     _write_id(parsed, job.id)
     say_waiting(job)
@@ -107,7 +106,7 @@ START = Command(
     summary="start a job and print its id",
     words="PROGRAM [ARGUMENT...]",
     takes=PROGRAM,
-    description='As run, but leaves once the job is on record. Exits 0, or as "jobrun help" says.',
+    description="As run, but leaves once the job is on record.",
     options=(*SPEC_OPTIONS, JSON, *SERVER_OPTIONS),
     run=start,
     example="id=$(jobrun start ./nightly.sh); jobrun wait $id",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, TypeVar
 
 from jobrun.jobs import request_hash, spec_checks
@@ -15,7 +15,7 @@ from jobrun.jobs.ids import is_id, new_id
 from jobrun.jobs.live import LiveJob, Phase
 from jobrun.jobs.recovery import recover
 from jobrun.jobs.views import Views
-from jobrun.logs.follow import Batch, Cursor, Following, Gap, Start, read_log
+from jobrun.logs.follow import Batch, Beginning, Cursor, Following, Gap, Start, TailLines, read_log
 from jobrun.model.caller import Caller
 from jobrun.model.errors import (
     InvalidRequest,
@@ -27,7 +27,7 @@ from jobrun.model.errors import (
     RequestIdReused,
     ShuttingDown,
 )
-from jobrun.model.job import Job, JobSpec, Secrets
+from jobrun.model.job import DEFAULT_GRACE_NS, Job, JobSpec, Secrets
 from jobrun.model.job_filter import JobFilter
 from jobrun.model.lifecycle import State
 from jobrun.store.jobs import Request
@@ -208,10 +208,13 @@ class JobService:
 
     async def logs(
         self, caller: Caller, job_id: str, start: Start, streams: frozenset[int], *, follow: bool
-    ) -> AsyncGenerator[Batch | Gap | Job, None]:
+    ) -> AsyncGenerator[Beginning | Batch | Gap | Job, None]:
         """Its output; at the end of a finished job's the job."""
         live = self._visible(caller, job_id)
-        if isinstance(live, LiveJob) and follow:
+        if isinstance(live, LiveJob) and follow and _waits(live):
+            if isinstance(start, TailLines):  # there are none yet, so it wants all that comes
+                start = Cursor(0)
+                yield Beginning(0)
             await self._file_of(live)
         over = live if isinstance(live, Job) else live.job if live.phase is Phase.TOLD else None
         following = None
@@ -268,12 +271,16 @@ class JobService:
     def _unfinished(self, user: str) -> list[LiveJob]:
         return [live for live in self._jobs.live.values() if live.job.user == user and not live.ended.is_set()]
 
-    async def stop_all(self, user: str, by: str) -> None:
-        """Stop them, and wait for their ends. For a user who can start no more. Raises ShuttingDown: they are stopping,
-        ask again; OSError: the machine has no room to stop one of them, the others were."""
+    async def stop_all(self, user: str, by: str, stopping: Callable[[str], None]) -> None:
+        """Stop them, `stopping` is called with each one's id, and wait for their ends. For a user who can start no
+        more; none of his jobs has more grace than one that asks for none. Raises ShuttingDown: they are stopping, ask
+        again; OSError: the machine has no room to stop one of them, the others were."""
         if accepting := self._accepting.get(user):
             await asyncio.wait(accepting)
-        untold = self._jobs.stop_each(his := self._unfinished(user), by)
+        untold = self._jobs.stop_each(his := self._unfinished(user), by, DEFAULT_GRACE_NS)
+        for live in his:
+            if live not in untold:
+                stopping(live.id)
         ends = asyncio.gather(*(live.ended.wait() for live in his if live not in untold))
         closing = asyncio.ensure_future(self._closing.wait())
         try:
@@ -322,9 +329,14 @@ class JobService:
     async def _file_of(self, live: LiveJob) -> None:
         """Until its file exists, or never will."""
         with self._wakeups.of(live.id) as news:
-            while live.recorded is State.QUEUED and live.phase is not Phase.TOLD:
+            while _waits(live):
                 news.clear()
                 await news.wait()
+
+
+def _waits(live: LiveJob) -> bool:
+    """It has no file yet."""
+    return live.recorded is State.QUEUED and live.phase is not Phase.TOLD
 
 
 def _watched_of(job: Job) -> tuple[object, ...]:
