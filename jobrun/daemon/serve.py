@@ -141,9 +141,7 @@ async def _open_jobs(
     from jobrun.jobs.service import JobService
 
     tools = _open_tools(settings, engine, stack)
-    ground = spec_checks.Ground(
-        hard_limits=hard_limits(), cpus=tools.cpus.count, slots=settings.slots, fresh_folders=not settings.private
-    )
+    ground = spec_checks.Ground(hard_limits=hard_limits(), cpus=tools.cpus.count, slots=settings.slots)
     jobs = JobService(tools, ground)
     jobs.open()
     stack.push_async_callback(jobs.close)
@@ -176,7 +174,8 @@ def _open_tools(settings: ServerSettings, engine: LocalEngine, stack: contextlib
         queue=Queue(settings.slots),
         cpus=Cpus(os.sched_getaffinity(0)),
         wakeups=wakeups,
-        folders=None if settings.private else WorkFolders(DataFolder(settings.data).work),
+        folders=WorkFolders(DataFolder(settings.data).work),
+        callers_folders=settings.private,
         unix_user=settings.user_name,
     )
 

@@ -44,14 +44,16 @@ log = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tools:
-    """What jobs are moved with. `folders` None: jobs run in their callers' folders."""
+    """What jobs are moved with. `callers_folders`: a job with an absolute cwd runs where and with what its caller says,
+    and has no folder of its own."""
 
     store: JobStore
     engine: LocalEngine
     queue: Queue
     cpus: Cpus
     wakeups: Wakeups
-    folders: WorkFolders | None
+    folders: WorkFolders
+    callers_folders: bool
     unix_user: str
 
 
@@ -106,7 +108,7 @@ class Dispatcher:
 
     def _make_file(self, live: LiveJob, secrets: Secrets | None) -> None:
         cpuset = self._tools.cpus.take(live.id, live.job.limits.get("cpus", 0))
-        folder = self._tools.folders.create(live.id) if self._tools.folders else None
+        folder = self._tools.folders.create(live.id) if self._has_folder(live) else None
         self._engine.create(live.id, order_for(live.job, cpuset, folder), secrets)
         live.has_file = True
 
@@ -286,8 +288,8 @@ class Dispatcher:
             return
         live.recording = True
         try:
-            if live.phase is Phase.ENDING:
-                await self._folder_gone(live.id)
+            if live.phase is Phase.ENDING and self._has_folder(live):
+                await asyncio.wait({self.remove_folder(live.id)}, timeout=FOLDER_S)
             await self._store.finished(live.id, live.recorded, end, live.job.usage)
         except Exception as error:
             ours = None if isinstance(error, JobrunError) else error
@@ -314,19 +316,16 @@ class Dispatcher:
         self._queue.give_back(live.id)
         self._tools.cpus.give_back(live.id)
 
-    def remove_folder(self, job_id: str) -> asyncio.Task[None] | None:
+    def _has_folder(self, live: LiveJob) -> bool:
+        return not (self._tools.callers_folders and live.job.spec.cwd.startswith("/"))
+
+    def remove_folder(self, job_id: str) -> asyncio.Task[None]:
         """Begin to, in a thread: it may be big. What can not be removed is told in the log."""
-        if self._tools.folders is None:
-            return None
-        return self._tasks.keep(self._remove_in_thread(self._tools.folders, job_id))
+        return self._tasks.keep(self._remove_in_thread(job_id))
 
-    async def _folder_gone(self, job_id: str) -> None:
-        if (removal := self.remove_folder(job_id)) is not None:
-            await asyncio.wait({removal}, timeout=FOLDER_S)
-
-    async def _remove_in_thread(self, folders: WorkFolders, job_id: str) -> None:
+    async def _remove_in_thread(self, job_id: str) -> None:
         try:
-            await asyncio.to_thread(folders.remove, job_id)
+            await asyncio.to_thread(self._tools.folders.remove, job_id)
         except OSError as error:
             log.error("something of job %s's folder stays: %s", job_id, error)
 

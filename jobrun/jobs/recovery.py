@@ -61,10 +61,9 @@ def _remove_strays(dispatcher: Dispatcher, tools: Tools, files: set[str]) -> Non
     waiting = {live.id for live in dispatcher.live.values() if live.recorded is State.QUEUED}
     for job_id in filter(is_id, tools.engine.kept_ids() - waiting):
         tools.engine.drop_secrets(job_id)
-    if tools.folders is not None:
-        alive = {job_id for job_id in kept if strays[job_id] is Verdict.ALIVE}
-        for job_id in filter(is_id, tools.folders.job_ids() - dispatcher.live.keys() - alive):
-            dispatcher.remove_folder(job_id)
+    alive = {job_id for job_id in kept if strays[job_id] is Verdict.ALIVE}
+    for job_id in filter(is_id, tools.folders.job_ids() - dispatcher.live.keys() - alive):
+        dispatcher.remove_folder(job_id)
 
 
 def _judged(engine: LocalEngine, job_id: str) -> Verdict | None:

@@ -26,13 +26,11 @@ MOST_PATH = 4095
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Ground:
-    """What a server has to offer. `slots` None: no bound. `fresh_folders`: a relative cwd is inside one. `hard_limits`:
-    see there."""
+    """What a server has to offer. `slots` None: no bound. `hard_limits`: see there."""
 
     hard_limits: Mapping[str, int]
     cpus: int
     slots: int | None
-    fresh_folders: bool
 
 
 def check(spec: JobSpec, secrets: Secrets, ground: Ground) -> None:
@@ -104,8 +102,6 @@ def _cwd(spec: JobSpec, secrets: Secrets, ground: Ground) -> None:
         raise InvalidRequest("spec.cwd", f"{len(path)} bytes, a path has at most {MOST_PATH}")
     if spec.cwd.startswith("/"):
         return
-    if not ground.fresh_folders:
-        raise InvalidRequest("spec.cwd", "must be absolute: this server runs jobs in no folder of their own")
     if posixpath.normpath(spec.cwd or ".").split("/")[0] == "..":
         raise InvalidRequest("spec.cwd", f"{spec.cwd!r} leads out of the job's folder")
 

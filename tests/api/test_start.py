@@ -103,7 +103,7 @@ def test_bytes_that_are_no_text_are_refused(private: Server) -> None:
     ("spec", "field"),
     [
         ({"argv": []}, "spec.argv"),
-        ({"cwd": "here"}, "spec.cwd"),
+        ({"cwd": "../here"}, "spec.cwd"),
         ({"slots": 0}, "spec.slots"),
         ({"limits": job_pb2.Limits(processes=0)}, "spec.limits.processes"),
         ({"limits": job_pb2.Limits(cpus=10_000)}, "spec.limits.cpus"),

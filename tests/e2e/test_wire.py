@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 
 import grpc
 import pytest
@@ -98,6 +99,16 @@ def test_a_spec_that_can_not_be_right(stub: wire.Stub, spec: job_pb2.JobSpec) ->
     code, text, info = wire.refusal(stub.Start, job_service_pb2.StartRequest(spec=spec))
     assert code == grpc.StatusCode.INVALID_ARGUMENT, text
     assert (info.domain, info.reason) == ("jobrun", "INVALID_REQUEST")
+
+
+def test_a_program_that_names_no_folder(stub: wire.Stub) -> None:
+    """The smallest Start of the published proto would be refused by a private server, and taken by any other."""
+    spec = job_pb2.JobSpec(argv=["sh", "-c", 'pwd; echo "$HOME"; dirname "$TMPDIR"'])
+    job = stub.Start(job_service_pb2.StartRequest(spec=spec)).job
+    folder, home, above_temporary = wire.output(stub, job.id).decode().split()
+    assert folder == home == above_temporary
+    wire.finished(stub, job.id)
+    assert not Path(folder).exists()
 
 
 @pytest.mark.parametrize("request_id", ["a b", "x" * 65, "a/b", "\N{CROISSANT}", "a\n"])

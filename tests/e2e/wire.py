@@ -24,7 +24,7 @@ def job_service(address: str) -> Iterator[Stub]:
 
 
 def start_request(*argv: str, request_id: str = "", **spec: Any) -> job_service_pb2.StartRequest:
-    """A Start of `argv`; the private server wants a folder."""
+    """A Start of `argv`, as the private server's client asks for it: with a folder that is there."""
     spec.setdefault("cwd", "/")
     spec.setdefault("env", {"PATH": b"/usr/bin:/bin"})
     return job_service_pb2.StartRequest(spec=job_pb2.JobSpec(argv=argv, **spec), request_id=request_id)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from jobrun.files.data_folder import DataFolder
+from jobrun.files.workdir import WorkFolders
 from jobrun.jobfile import layout
 from jobrun.jobs.cpus import Cpus
 from jobrun.jobs.dispatcher import Tools
@@ -76,8 +77,17 @@ async def opened(data: Path) -> AsyncIterator[Jobs]:
     loop, engine = asyncio.get_running_loop(), LocalEngine(DataFolder(data))
     engine.start()
     store, wakeups, queue, cpus = JobStore(data / "jobs.db", loop), Wakeups(loop), Queue(None), Cpus({0})
-    tools = Tools(store=store, engine=engine, queue=queue, cpus=cpus, wakeups=wakeups, folders=None, unix_user="ann")
-    service = JobService(tools, Ground(hard_limits={}, cpus=1, slots=None, fresh_folders=False))
+    tools = Tools(
+        store=store,
+        engine=engine,
+        queue=queue,
+        cpus=cpus,
+        wakeups=wakeups,
+        folders=WorkFolders(data),
+        callers_folders=True,
+        unix_user="ann",
+    )
+    service = JobService(tools, Ground(hard_limits={}, cpus=1, slots=None))
     service.open()
     try:
         yield Jobs(service, engine)
