@@ -16,6 +16,8 @@ UNPACKED_BYTES = 44_000_000
 OLD_BUILDS_KEPT = 4
 OLD_BUILDS_KEPT_S = 7 * 86400
 """Who goes back and forth between versions unpacks no more than once a week; boot.py notes each day of use."""
+JUST_MADE_S = 600
+"""However many there are: somebody may be about to fill the entry, or to start from it, whom no command line shows."""
 
 QUIET_WAIT_S = 3
 """For a lock: longer than a first start takes, so that who waits for one that goes well says nothing."""
@@ -55,7 +57,7 @@ def require_space(root: str) -> None:
         try:
             os.posix_fallocate(probe.fileno(), 0, UNPACKED_BYTES)
         except OSError as error:
-            if error.errno != errno.EFBIG:  # a limit on each file, and none of ours is that big
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of all else unpacking itself has to tell
                 raise
 
 
@@ -65,6 +67,7 @@ def prepare(root: str, build: str, file: str, python: str, tell: Callable[[str],
     with _open_lock(root) as lock:
         locked = _lock(lock.fileno(), lambda: tell(f"another first start is busy in '{root}': waiting for it"))
         # Without: renames alone keep it right, and nothing is cleared away.
+        check_folder(entry, make=True)  # again: while we waited, an old one may have gone
         if is_ready(entry):
             return  # another first start was faster
         if locked:
@@ -254,10 +257,11 @@ def _clear(root: str, build: str) -> None:
     import time
 
     with contextlib.suppress(OSError):  # this build is there, which is what counts; the next one tries again
-        idle = {name: os.lstat(os.path.join(root, name)).st_mtime for name in _builds(root, build) if name != build}
-        last = sorted(idle, key=lambda name: -idle[name])[:OLD_BUILDS_KEPT]
-        recent = {name for name in last if idle[name] > time.time() - OLD_BUILDS_KEPT_S}
-        _remove_unused(root, idle.keys() - recent)
+        age = {name: time.time() - os.lstat(os.path.join(root, name)).st_mtime for name in _builds(root, build)}
+        others = sorted(age.keys() - {build}, key=lambda name: age[name])
+        old = {name for name in others if age[name] > OLD_BUILDS_KEPT_S}
+        many = {name for name in others[OLD_BUILDS_KEPT:] if age[name] > JUST_MADE_S}
+        _remove_unused(root, old | many)
 
 
 def clear_stand_ins(roots: Sequence[str], build: str) -> None:

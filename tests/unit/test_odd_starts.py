@@ -157,6 +157,23 @@ def test_many_first_starts_without_locks(file: Path, env: dict[str, str]) -> Non
     assert all(os.fsencode(cache(env)) in said for said, _, _ in ends)
 
 
+def test_many_builds_at_once(env: dict[str, str], tmp_path: Path) -> None:
+    """Pipelines of several branches on one machine: what one has just made is no old build to another."""
+    for number in range(7):
+        pack.write_file(contents(version=f"1.2.{number}"), tmp_path / f"jobrun{number}")
+    files = sorted(tmp_path.glob("jobrun?")) * 2
+    with contextlib.ExitStack() as stack:
+        starts = [
+            stack.enter_context(
+                subprocess.Popen([file], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            )
+            for file in files
+        ]
+        ends = [(one.communicate(timeout=DEADLINE_S)[1], one.returncode) for one in starts]
+    assert ends == [("", 7)] * len(files)
+    assert len([path for path in cache(env).iterdir() if path.is_dir()]) == 7
+
+
 @needs_strace
 def test_ctrl_c_in_a_first_start(file: Path, env: dict[str, str]) -> None:
     """It takes a second or two: whoever ends it is told nothing, above all no traceback."""
