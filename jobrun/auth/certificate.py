@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import hashlib
 import logging
 import os
 import secrets
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from jobrun.files.data_files import read_data_file, write_data_file
 from jobrun.model.errors import StoreError
+from jobrun.model.fingerprint import fingerprint_of
 from jobrun.model.server_name import SERVER_NAME
 
 if TYPE_CHECKING:
@@ -89,11 +89,6 @@ def make(path: Path) -> Certificate:
     return own_files(path).load()
 
 
-def fingerprint(der: bytes) -> str:
-    """As it is printed, and compared."""
-    return f"sha256:{hashlib.sha256(der).hexdigest()}"
-
-
 def _self_sign(key: PrivateKeyTypes) -> x509.Certificate:
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
@@ -150,7 +145,7 @@ def _parse(files: CertificateFiles, chain_pem: bytes, key_pem: bytes) -> Certifi
         return Certificate(
             key=ours,
             chain=b"".join(one.public_bytes(Encoding.PEM) for one in chain),
-            fingerprint=fingerprint(chain[0].public_bytes(Encoding.DER)),
+            fingerprint=fingerprint_of(chain[0].public_bytes(Encoding.DER)),
         )
 
 

@@ -38,12 +38,13 @@ FLOCK = struct.Struct("hhqqi4x")
 
 
 class PrivateServer:
-    """This user's private server. `version` and `build` are this program's; `on_start` is told when one was started."""
+    """This user's private server. `version` and `build` are this program's; `say` is told what may be of interest to
+    its user: that one was started, or what is waited for."""
 
-    def __init__(self, environment: Environment, version: str, build: str, on_start: Callable[[], None]) -> None:
+    def __init__(self, environment: Environment, version: str, build: str, say: Callable[[str], None]) -> None:
         self._environment = environment
         self._version, self._build = version, build
-        self._on_start = on_start
+        self._say = say
 
     def dial(self) -> str:
         """The address of a server that answers; starts it first where it has to. Raises Refusal."""
@@ -51,11 +52,22 @@ class PrivateServer:
         place = make_place(self._place())
         socket = _answering(place)
         if socket is None or _is_older(place, release):
-            from jobrun.config.client_files import locked
-
-            with locked(os.path.join(place.data, "start.lock"), START_S + END_S, OTHERWISE):
-                socket = self._start_unless_there(place, release)
+            socket = self._start_in_turn(place, release)
         return "unix:" + socket
+
+    def _start_in_turn(self, place: Place, release: tuple[int, ...] | None) -> str:
+        from jobrun.config.client_files import FileRefused, locked
+
+        lock = os.path.join(place.data, "start.lock")
+
+        def say_what_for() -> None:
+            self._say(f"waiting for another jobrun, which starts the private server: fuser {lock} tells its pid")
+
+        try:
+            with locked(lock, START_S + END_S, OTHERWISE, say_what_for):
+                return self._start_unless_there(place, release)
+        except FileRefused as error:
+            raise NoServer(str(error)) from error
 
     def find(self) -> str:
         """The address of a server that answers, of whatever release; none is started, and nothing is made. Raises
@@ -74,7 +86,7 @@ class PrivateServer:
             return socket  # another client was faster
         _end_holder(place)  # an older one, one that is ending, or one whose socket was removed: its jobs go on
         _start(place, self._environment)
-        self._on_start()
+        self._say("no login: running on this machine")
         return place.socket
 
 

@@ -25,6 +25,7 @@ def main(sock: int, data: str, open_files: int) -> None:
     if open_files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     os.umask(0o077)
+    os.chdir("/")  # supervisors outlive the server: its folder may be of a disk that somebody wants to take away
     os.set_inheritable(sock, False)  # noqa: FBT003  # its only form
     os.set_blocking(sock, False)
     syscalls = Syscalls()
@@ -82,7 +83,7 @@ class Spawner:
         try:
             pid = os.fork()
         except OSError as error:  # no process to be had now: the server sends it again
-            os.write(2, f"no supervisor for {job_id.decode()}: {error.strerror}\n".encode())
+            _say(f"no supervisor for {job_id.decode()}: {error.strerror}")
             return True
         if pid == 0:
             self._become_supervisor(job_id.decode(), int(attempt))
@@ -96,9 +97,9 @@ class Spawner:
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
             supervise(self._data, job_id, attempt, self._sock, self._boot_id, self._syscalls)
             code = 0
-        except Exception as error:  # noqa: BLE001  # the last thing that it says: to the server's log, by way of the spawner's stderr
+        except Exception as error:  # noqa: BLE001  # the last thing that it says
             line = error.__traceback__.tb_lineno if error.__traceback__ else 0
-            os.write(2, f"supervisor of {job_id}: {error!r} ({line})\n".encode())
+            _say(f"supervisor of {job_id}: {error!r} ({line})")
         finally:
             os._exit(code)
 
@@ -125,3 +126,11 @@ class Spawner:
 
     def _has_children(self) -> bool:
         return any(True for _ in tree.children("self"))
+
+
+def _say(line: str) -> None:
+    """To the server's log, by way of stderr, which is its pipe. Without a server nobody would read it."""
+    try:
+        os.write(2, f"{line}\n".encode())
+    except (BlockingIOError, BrokenPipeError):
+        return

@@ -226,7 +226,7 @@ def test_tokens_of_others_are_not_there(tmp_path: Path) -> None:
             with pytest.raises(MachineTokenNotFound) as refused:
                 await auth.machine_tokens.revoke(bob, name)
             told.add(str(refused.value))
-        assert told == {"no such token"}
+        assert told == {"no such token that holds: jobrun token list shows yours"}
         assert listed_tokens(auth, bob, all_users=False) == []
         with pytest.raises(ScopeMissing):
             listed_tokens(auth, bob, all_users=True)
