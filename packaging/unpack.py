@@ -1,4 +1,4 @@
-"""A first start's work in the cache, done by __main__.py once a Python fits: 3.10 or newer, so this may be newer too.
+"""A first start's work in the cache, done for start.py once a Python fits: 3.10 or newer, so this may be newer too.
 
 A cache is a folder ROOT with an entry for each build: ROOT/BUILD/{boot.py,python,cp311-x86_64/...}.
 """
@@ -7,14 +7,22 @@ import errno
 import os
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from io import FileIO
+
+UNPACKED_BYTES = 44_000_000
+"""What a build takes with its compiled code."""
 
 OLD_BUILDS_KEPT = 4
 OLD_BUILDS_KEPT_S = 7 * 86400
 """Who goes back and forth between versions unpacks no more than once a week; boot.py notes each day of use."""
+JUST_MADE_S = 600
+"""However many there are: somebody may be about to fill the entry, or to start from it, whom no command line shows."""
 
-LOCK_WAIT_S = 10
-"""Five times what a first start takes; where that is not enough, one more unpacks, and the first to end counts."""
+QUIET_WAIT_S = 3
+"""For a lock: longer than a first start takes, so that who waits for one that goes well says nothing."""
+LOCK_WAIT_S = 7
+"""After that. Where it is not enough, one more unpacks, and the first to end counts."""
 
 
 def check_folder(path: str, *, make: bool) -> None:
@@ -41,11 +49,25 @@ def is_ready(entry: str) -> bool:
     return _size(f"{entry}/boot.py") > 0 and _recorded_python(entry) is not None and _is_whole(_tree(entry))
 
 
-def prepare(root: str, build: str, file: str, python: str) -> None:
+def require_space(root: str) -> None:
+    """OSError at once, not after a second's work, on a full disk or behind a quota, which statvfs(3) does not see."""
+    import tempfile
+
+    with tempfile.TemporaryFile(dir=root) as probe:
+        try:
+            os.posix_fallocate(probe.fileno(), 0, UNPACKED_BYTES)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of all else unpacking itself has to tell
+                raise
+
+
+def prepare(root: str, build: str, file: str, python: str, tell: Callable[[str], None]) -> None:
     """Make the entry complete for this Python, whose real path is `python`. OSError where that cannot be."""
     entry = os.path.join(root, build)
-    with open(f"{root}/.lock", "w") as lock:
-        locked = _lock(lock.fileno())  # else renames alone keep it right, and nothing is cleared away
+    with _open_lock(root) as lock:
+        locked = _lock(lock.fileno(), lambda: tell(f"another first start is busy in '{root}': waiting for it"))
+        # Without: renames alone keep it right, and nothing is cleared away.
+        check_folder(entry, make=True)  # again: while we waited, an old one may have gone
         if is_ready(entry):
             return  # another first start was faster
         if locked:
@@ -55,16 +77,27 @@ def prepare(root: str, build: str, file: str, python: str) -> None:
             _clear(root, build)
 
 
-def _lock(descriptor: int) -> bool:
+def _open_lock(root: str) -> FileIO:
+    """Whatever lies there: this neither waits for a FIFO's other end nor empties what a link leads to."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    return os.fdopen(os.open(f"{root}/.lock", flags, 0o600), "wb", buffering=0)
+
+
+def _lock(descriptor: int, tell_of_wait: Callable[[], None]) -> bool:
     """Wait for our turn. False where the file system has no locks, or another first start was stopped in its middle."""
     import fcntl
     import signal
 
+    def wait_aloud(*_: object) -> None:
+        tell_of_wait()
+        signal.signal(signal.SIGALRM, give_up)
+        signal.alarm(LOCK_WAIT_S)
+
     def give_up(*_: object) -> None:
         raise TimeoutError
 
-    signal.signal(signal.SIGALRM, give_up)
-    signal.alarm(LOCK_WAIT_S)
+    signal.signal(signal.SIGALRM, wait_aloud)
+    signal.alarm(QUIET_WAIT_S)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     except OSError:
@@ -124,7 +157,7 @@ def _unpack_aside(root: str, tree: str, file: str) -> None:
     import tempfile
 
     new = tempfile.mkdtemp(prefix=".new-", dir=root)
-    old = new.replace("/.new-", "/.old-")
+    old = os.path.join(root, os.path.basename(new).replace(".new-", ".old-"))
     try:
         _unpack(file, new, tree)
         _sync_all(new)  # or a power cut could leave empty files behind the rename
@@ -144,12 +177,14 @@ def _unpack_aside(root: str, tree: str, file: str) -> None:
 def _unpack(file: str, folder: str, final: str) -> None:
     """Unpack and compile what this Python on this machine needs, which is going to lie in `final`."""
     import compileall
+    import py_compile
     import zipfile
 
     with zipfile.ZipFile(file) as archive:
         for name in ("jobrun", "common", os.uname().machine):
             _unpack_one(archive.read(f"packs/{name}.tar.xz"), folder)  # read() checks the CRC; a stream would not
-    compileall.compile_dir(folder, quiet=2, stripdir=folder, prependdir=final)
+    by_date = py_compile.PycInvalidationMode.TIMESTAMP  # SOURCE_DATE_EPOCH would have each start hash all sources
+    compileall.compile_dir(folder, quiet=2, stripdir=folder, prependdir=final, invalidation_mode=by_date)
     _list_sizes(folder)
 
 
@@ -199,11 +234,13 @@ def _sync(path: str) -> None:
 
 
 def _write(path: str, data: bytes) -> None:
-    with open(f"{path}.new", "wb") as out:
+    """Whole or not at all. By a name of its own: one that had no lock either may be at it."""
+    new = f"{path}.{os.getpid()}"
+    with open(new, "wb") as out:
         out.write(data)
         out.flush()
         os.fsync(out.fileno())
-    os.replace(f"{path}.new", path)
+    os.replace(new, path)
 
 
 def _remove_left_overs(root: str) -> None:
@@ -215,24 +252,43 @@ def _remove_left_overs(root: str) -> None:
 
 
 def _clear(root: str, build: str) -> None:
-    import contextlib
-
-    with contextlib.suppress(OSError):  # this build is there, which is what counts; the next one tries again
-        _remove_old_builds(root, build)
-
-
-def _remove_old_builds(root: str, build: str) -> None:
     """Keep what a process may still import from, and the few others that were used last, not long ago."""
-    import shutil
+    import contextlib
     import time
 
+    with contextlib.suppress(OSError):  # this build is there, which is what counts; the next one tries again
+        age = {name: time.time() - os.lstat(os.path.join(root, name)).st_mtime for name in _builds(root, build)}
+        others = sorted(age.keys() - {build}, key=lambda name: age[name])
+        old = {name for name in others if age[name] > OLD_BUILDS_KEPT_S}
+        many = {name for name in others[OLD_BUILDS_KEPT:] if age[name] > JUST_MADE_S}
+        _remove_unused(root, old | many)
+
+
+def clear_stand_ins(roots: Sequence[str], build: str) -> None:
+    """Take away what caches hold that were used while a better one could not be, but for what runs from there."""
+    import contextlib
+    import fcntl
+
+    for root in roots:
+        with contextlib.suppress(OSError):  # not there, or a first start is at it: it needs that place
+            check_folder(root, make=False)
+            with _open_lock(root) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _remove_left_overs(root)
+                _remove_unused(root, _builds(root, build))
+
+
+def _builds(root: str, build: str) -> set[str]:
+    """All builds that are there: what has a name of the form of this one's."""
+    return {name for name in os.listdir(root) if len(name) == len(build) and set(name) <= set("0123456789abcdef")}
+
+
+def _remove_unused(root: str, builds: set[str]) -> None:
+    import shutil
+
     used = b"\0".join(_command_lines())
-    builds = [name for name in os.listdir(root) if len(name) == len(build) and set(name) <= set("0123456789abcdef")]
-    idle = {name: os.lstat(os.path.join(root, name)).st_mtime for name in builds if name != build}
-    kept = sorted(idle, key=lambda name: -idle[name])[:OLD_BUILDS_KEPT]
-    for name, last_use in idle.items():
-        recent = name in kept and last_use > time.time() - OLD_BUILDS_KEPT_S
-        if not recent and os.fsencode(f"/{name}/") not in used:
+    for name in builds:
+        if os.fsencode(f"/{name}/") not in used:
             gone = os.path.join(root, f".old-{name}")
             os.rename(os.path.join(root, name), gone)  # at once: half an entry must never look ready
             shutil.rmtree(gone, ignore_errors=True)

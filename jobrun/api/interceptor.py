@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import grpc
@@ -35,6 +35,10 @@ STRANGERS_REQUEST_S = 5.0
 """The same where no token came: a login has a few hundred bytes, and is sent with the call. Whoever holds it back holds
 one of the calls of his address."""
 
+NOTED_HERE: Mapping[Need | None, type[JobrunError]] = {Need.READ: JobNotFound, Need.ADMIN: InvalidRequest}
+"""Refusals that no servicer notes, nor what is behind it: somebody may try other users' jobs, or, as an admin, what can
+not be."""
+
 OURS = "/jobrun."
 """Methods whose requests must be understood whole; others' may have what came later."""
 
@@ -54,11 +58,6 @@ class Method:
     parse: Callable[[bytes], Any]
     takes_stream: bool
     answers_stream: bool
-
-    @property
-    def reads(self) -> bool:
-        """It only looks at jobs."""
-        return ACCESS.get(self.name) is Need.READ
 
     @property
     def lasts(self) -> bool:
@@ -98,7 +97,8 @@ class Interceptor(grpc.aio.ServerInterceptor):
             except StoreError as error:
                 await _refuse(context, internal(incident.report(method.name, error)))
             except JobrunError as error:
-                if method.reads and isinstance(error, JobNotFound):  # somebody may try other users' jobs
+                need = ACCESS.get(method.name)
+                if need in NOTED_HERE and isinstance(error, NOTED_HERE[need]):
                     self._note(method, context, error.reason)
                 await _refuse(context, refusal_of(error))
             except grpc.aio.AbortError:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from jobrun.auth.clock import IssuerClock
-from jobrun.files.private_files import read_private, write_private
+from jobrun.files.data_files import read_data_file, write_data_file
 from jobrun.model.caller import Scope
 from jobrun.model.errors import StoreError, TokenExpired, TokenInvalid
 from jobrun.model.user import scope_text
@@ -137,7 +137,7 @@ def invalid() -> TokenInvalid:
 def open_key(path: Path) -> Ed25519PrivateKey:
     """The key in that file; makes one where there is none. Raises StoreError, StorageFull, OSError."""
     try:
-        pem = read_private(path, MOST_KEY)
+        pem = read_data_file(path, MOST_KEY)
     except FileNotFoundError:
         return _new_key(path)
     try:
@@ -151,5 +151,5 @@ def open_key(path: Path) -> Ed25519PrivateKey:
 
 def _new_key(path: Path) -> Ed25519PrivateKey:
     key = Ed25519PrivateKey.generate()
-    write_private(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_data_file(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return key

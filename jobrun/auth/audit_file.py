@@ -96,7 +96,7 @@ class AuditFile:
             finally:
                 os.close(left)
         os.fsync(self._fd)
-        sync_folder(self._path.parent)
+        sync_folder(str(self._path.parent))
 
     def _keep_room(self) -> None:
         """Nothing where the disk is full: what was kept before is there. Nor where a file system has no such thing."""

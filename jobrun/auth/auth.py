@@ -25,8 +25,8 @@ from jobrun.auth.machine_tokens import MachineTokens
 from jobrun.auth.sessions import Lifetimes, Sessions
 from jobrun.auth.throttle import Throttle
 from jobrun.auth.users import Users
+from jobrun.files.data_files import write_data_file
 from jobrun.files.data_folder import DataFolder
-from jobrun.files.private_files import write_private
 from jobrun.model.errors import StorageFull, StoreError
 from jobrun.store.kept_tasks import KeptTasks
 from jobrun.store.users import UserStore
@@ -130,7 +130,7 @@ async def _found(store: UserStore, password_file: Path, cost: int | None, now_ns
     chosen = await asyncio.to_thread(passwords.measured_cost) if cost is None else cost
     password = passwords.readable_password()
     password_hash = await asyncio.to_thread(passwords.hashed, passwords.normalised(password), chosen)
-    write_private(password_file, f"{password}\n".encode())
+    write_data_file(password_file, f"{password}\n".encode())
     facts = {"server_id": secrets.token_hex(16), "cost": str(chosen), FIRST_PASSWORD: FIRST_ADMIN}
     await store.found({**facts, "latest_ns": str(now_ns)}, FIRST_ADMIN, password_hash, now_ns)
 

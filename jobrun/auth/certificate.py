@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import hashlib
 import logging
 import os
 import secrets
@@ -13,8 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jobrun.files.private_files import read_private, write_private
+from jobrun.files.data_files import read_data_file, write_data_file
 from jobrun.model.errors import StoreError
+from jobrun.model.fingerprint import fingerprint_of
 from jobrun.model.server_name import SERVER_NAME
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class CertificateFiles:
         if not self.own:
             return _parse(self, _read(self.certificate), _read_key(self.key))
         try:
-            pem = read_private(self.certificate, MOST)
+            pem = read_data_file(self.certificate, MOST)
         except FileNotFoundError:
             raise _unusable(self.certificate, "is not there", "make one by jobrun server new-cert") from None
         return _parse(self, pem, pem)
@@ -85,13 +85,8 @@ def make(path: Path) -> Certificate:
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     certificate = _self_sign(key)
-    write_private(path, key_pem + certificate.public_bytes(serialization.Encoding.PEM))
+    write_data_file(path, key_pem + certificate.public_bytes(serialization.Encoding.PEM))
     return own_files(path).load()
-
-
-def fingerprint(der: bytes) -> str:
-    """As it is printed, and compared."""
-    return f"sha256:{hashlib.sha256(der).hexdigest()}"
 
 
 def _self_sign(key: PrivateKeyTypes) -> x509.Certificate:
@@ -150,7 +145,7 @@ def _parse(files: CertificateFiles, chain_pem: bytes, key_pem: bytes) -> Certifi
         return Certificate(
             key=ours,
             chain=b"".join(one.public_bytes(Encoding.PEM) for one in chain),
-            fingerprint=fingerprint(chain[0].public_bytes(Encoding.DER)),
+            fingerprint=fingerprint_of(chain[0].public_bytes(Encoding.DER)),
         )
 
 

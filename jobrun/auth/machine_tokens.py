@@ -16,6 +16,7 @@ from jobrun.auth.last_used import LastUsed
 from jobrun.auth.machine_door import PREFIX
 from jobrun.auth.sessions import random_id
 from jobrun.model.caller import NO_CEILINGS, Caller, Role, Scope
+from jobrun.model.ceilings import check_within
 from jobrun.model.errors import InvalidRequest, JobrunError, MachineTokenNotFound
 from jobrun.model.user import TOKEN_NAME_TEXT, MachineToken, is_token_name, scope_text
 from jobrun.store.users_rows import StoredToken
@@ -44,7 +45,8 @@ class MachineTokens:
     ) -> tuple[MachineToken, str]:
         """The token, and what goes behind "Bearer ", which is nowhere else.
 
-        Raises InvalidRequest (name, scope, expires_in), ScopeMissing, MachineTokenExists, TooMany."""
+        Raises InvalidRequest (name, scope, expires_in; ceilings above the caller's own), ScopeMissing,
+        MachineTokenExists, TooMany."""
         if not is_token_name(name):
             raise InvalidRequest("name", f"must be {TOKEN_NAME_TEXT}")
         if expires_in_s > MOST_S:
@@ -91,6 +93,7 @@ class MachineTokens:
         given = {"name": token.name, "scope": scopes, "all_jobs": token.all_jobs, **token.ceilings}
         try:
             scope_words.check_has(caller.scopes, token.scopes)
+            check_within(token.ceilings, caller.ceilings, "ceilings")
             await self._desk.store.add_token(token, hashlib.sha256(secret.encode()).digest())
         except JobrunError as error:
             self._desk.audit.note(caller, "", "token.create", target_with("", given), error.reason)

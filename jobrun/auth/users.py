@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Coroutine, Mapping
+import contextlib
+from collections.abc import Callable, Coroutine, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Protocol, TypeVar
 
@@ -11,6 +12,7 @@ from jobrun.auth.audit import target_with
 from jobrun.auth.clock import IssuerClock
 from jobrun.auth.desk import Desk
 from jobrun.auth.passwords import checked
+from jobrun.model.amounts import counted
 from jobrun.model.caller import NO_CEILINGS, Caller, Role
 from jobrun.model.errors import InvalidRequest, JobrunError, UserHasJobs, UserNotFound
 from jobrun.model.user import User, is_user_name
@@ -26,9 +28,9 @@ class UserJobs(Protocol):
     def unfinished(self, user: str) -> list[str]:
         """Ids of his jobs that have not finished, but for those that are being put on record."""
 
-    async def stop_all(self, user: str, by: str) -> None:
-        """Stop them all, told as stopped by `by`, those too that are being put on record; returns once they have
-        finished."""
+    async def stop_all(self, user: str, by: str, stopping: Callable[[str], None]) -> None:
+        """Stop them all within a grace of seconds, told as stopped by `by`, those too that are being put on record.
+        `stopping` is called with the id of each; returns once they have finished."""
 
 
 class Users:
@@ -51,8 +53,7 @@ class Users:
         if not is_user_name(name):
             raise InvalidRequest("username", "must be a-z or _, then up to 31 of a-z 0-9 . _ -")
         given = scope_words.role_of(role) if role else Role.USER
-        password_hash = await self._desk.passwords.hash(checked("password", password))
-        adding = self._desk.store.add_user(name, given, password_hash, ceilings, self._clock.now_ns())
+        adding = self._create(name, given, checked("password", password), ceilings)
         await self._decide(caller, "user.create", name, adding, {"role": given.value, **ceilings})
         return self._one(name)
 
@@ -77,30 +78,40 @@ class Users:
 
     async def set_password(self, caller: Caller, name: str, new: str) -> None:
         """All sessions of that user end. Raises UserNotFound, LoginThrottled, InvalidRequest (new_password)."""
-        data = checked("new_password", new)
-        self._one(name)
-        password_hash = await self._desk.passwords.hash(data)
-        await self._decide(caller, "user.password", name, self._set_password(name, password_hash))
+        work = self._set_password(name, checked("new_password", new))
+        await self._decide(caller, "user.password", name, work)
 
     async def remove(self, caller: Caller, name: str, *, stop_jobs: bool, jobs: UserJobs) -> None:
         """Raises UserNotFound, LastAdmin, UserHasJobs (without `stop_jobs`), and what stopping raises: then the user is
-        disabled, and it can be asked again."""
+        disabled, and it can be asked again. Each step is on record when it is taken: he is disabled, each of his jobs
+        is stopped, he is removed."""
         await self._decide(caller, "user.remove", name, self._remove(caller, name, jobs, stop_jobs=stop_jobs))
 
     async def _remove(self, caller: Caller, name: str, jobs: UserJobs, *, stop_jobs: bool) -> None:
-        self._one(name)
-        store = self._desk.store
-        if stop_jobs:
-            await store.change_user(name, disabled=True)  # before, so that he starts no other one meanwhile
-            await jobs.stop_all(name, caller.user)
-        elif unfinished := jobs.unfinished(name):
-            raise UserHasJobs(f"{name} has {len(unfinished)} unfinished jobs: stop them first, or say --stop-jobs")
-        await store.remove_user(name, self._clock.now_ns())
-        self._desk.forget_first_password(name)
-        await jobs.stop_all(name, caller.user)  # what calls began that were let in before; now there can be no others
+        user = self._one(name)
+        if stop_jobs and not user.disabled:  # before, so that he starts no other one meanwhile
+            await self.update(caller, name, disabled=True)
+        elif not stop_jobs and (unfinished := jobs.unfinished(name)):
+            count = counted(len(unfinished), "unfinished job")
+            raise UserHasJobs(f"{name} has {count}: wait for the end, or say --stop-jobs")
 
-    async def _set_password(self, name: str, password_hash: bytes) -> None:
-        await self._desk.store.set_password(name, password_hash)
+        def stopping(job_id: str) -> None:
+            self._desk.audit.note(caller, "", "job.stop", job_id)
+
+        if stop_jobs:
+            await jobs.stop_all(name, caller.user, stopping)
+        with contextlib.suppress(UserNotFound):  # another call has removed him meanwhile
+            await self._desk.store.remove_user(name, self._clock.now_ns())
+        self._desk.forget_first_password(name)
+        await jobs.stop_all(name, caller.user, stopping)  # of calls that were let in before; there can be no others
+
+    async def _create(self, name: str, role: Role, password: bytes, ceilings: Mapping[str, int]) -> None:
+        password_hash = await self._desk.passwords.hash(password)
+        await self._desk.store.add_user(name, role, password_hash, ceilings, self._clock.now_ns())
+
+    async def _set_password(self, name: str, password: bytes) -> None:
+        self._one(name)
+        await self._desk.store.set_password(name, await self._desk.passwords.hash(password))
         self._desk.forget_first_password(name)
 
     async def _decide(

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from jobrun.cli.command import Command
+from jobrun.cli.command import Command, no_such_command
 from jobrun.cli.options import COMMAND_NAMES, Option, Parsed
 from jobrun.cli.output import put
 from jobrun.cli.session import JSON
 from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
-from jobrun.config.errors import UsageError
 
-MAN = Option("--man", "as a manual page, in roff")
+MAN = Option("--man", "print a manual page instead, in roff")
 
 
 def version(parsed: Parsed, environment: Environment) -> int:
@@ -53,16 +50,13 @@ def help_(parsed: Parsed, environment: Environment) -> int:
 
 def _named(parsed: Parsed) -> Command | None:
     """The command that the words name, None without any. Raises UsageError."""
-    from jobrun.cli.registry import load
+    from jobrun.cli.registry import find
 
     if not parsed.words:
         return None
-    command = load(parsed.words[0])
-    rest: Sequence[str] = parsed.words[1:]
-    if command is not None:
-        command, rest = command.choose(rest)
-    if command is None or rest:
-        raise UsageError(f'help: {" ".join(parsed.words)}: no such command: see "jobrun help"')
+    command, rest = find(parsed.words[0]).choose(parsed.words[1:])
+    if rest:
+        raise no_such_command(command.name, rest[0], command.below)
     return command
 
 
@@ -81,8 +75,8 @@ COMMANDS = (
         summary="print this, or the options of a command",
         words="[COMMAND]",
         takes=COMMAND_NAMES,
-        description="A manual page is printed as its source, which man(1) shows: jobrun help --man run | man -l -\n"
-        "The page of a command tells of all below it too.",
+        description='With --man the source of a manual page, for man(1): "jobrun help --man run | man -l -". The page\n'
+        "of a command tells of all below it too.",
         options=(MAN,),
         run=help_,
         example="jobrun help run",

@@ -7,13 +7,12 @@ from jobrun.cli.options import Parsed
 from jobrun.cli.output import put
 from jobrun.cli.passwords import PASSWORD_STDIN, read_change
 from jobrun.cli.render import time_text
-from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts, target_of
+from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts, open_connection, target_of
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.table import put_facts
 from jobrun.cli.terminal import Terminal
 from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
-from jobrun.config.errors import Refusal
 from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1.auth_service_pb2 import WhoAmIResponse
 
@@ -22,11 +21,14 @@ def whoami(parsed: Parsed, environment: Environment) -> int:
     """Shows who the caller is to the server."""
     leave_on_signals()
     no_words(parsed)
-    answer = open_accounts(parsed, environment).who_am_i()
+    from jobrun.client.accounts import Accounts
+
+    target = target_of(parsed, environment)
+    answer = Accounts(open_connection(target, environment)).who_am_i()
     if parsed.flag(JSON.key):
         put_who(answer)
     else:
-        put_facts(_facts(answer, target_of(parsed, environment).name))
+        put_facts(_facts(answer, target.name))
     return 0
 
 
@@ -60,9 +62,6 @@ def passwd(parsed: Parsed, environment: Environment) -> int:
     """Changes the caller's password."""
     terminal = Terminal()
     no_words(parsed)
-    target = target_of(parsed, environment)
-    if target.server is None:
-        raise Refusal(f"{target.name} has no users: jobrun login HOST for a server that has")
     accounts = open_accounts(parsed, environment)
     accounts.who_am_i()  # before anything is typed in vain
     accounts.change_password(*read_change(parsed, terminal))

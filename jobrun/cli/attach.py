@@ -40,7 +40,7 @@ COMMANDS = (
         words="ID",
         takes=JOBS,
         description="Shows all of the job's output, then what comes. It only looks: Ctrl-C ends this command alone.\n"
-        'ID is an id, a beginning of one that fits one job, or "@last", your newest job. Exit codes are those of run.',
+        "Exits as run does.",
         options=(RECONNECT, RESULT, *SERVER_OPTIONS),
         run=attach,
         example="jobrun attach @last",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 
 from jobrun.cli.command import Command, group
-from jobrun.cli.options import Option, Parsed
-from jobrun.cli.output import put
+from jobrun.cli.options import USERS, Option, Parsed
+from jobrun.cli.output import put, say
 from jobrun.cli.render import time_text
 from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts
 from jobrun.cli.signals import leave_on_signals
@@ -18,8 +18,8 @@ from jobrun.config.numbers import parse_count
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as wire
 
 HEADER = ("TIME", "USER", "TOKEN", "ADDRESS", "ACTION", "TARGET", "OUTCOME", "COUNT")
-MOST = 1000
-"""Events that a server shows at once (admin_service.proto)."""
+USUAL, MOST = 100, 1000
+"""Events that a server shows where no number is asked for, and at most (admin_service.proto)."""
 
 
 def show(parsed: Parsed, environment: Environment) -> int:
@@ -32,6 +32,8 @@ def show(parsed: Parsed, environment: Environment) -> int:
     if (since := parsed.number("--since")) is not None:
         request.since.FromNanoseconds(since)
     events = open_accounts(parsed, environment).audit_events(request)
+    if not request.page_size and len(events) == USUAL:
+        say(f"the newest {USUAL}, and there may be more: -n takes up to {MOST}")
     if parsed.flag(JSON.key):
         from jobrun.cli.jsontext import to_json
 
@@ -58,8 +60,8 @@ AUDIT = group(
             description="One line stands for many alike where COUNT says so.",
             options=(
                 Option("-n --number", "at most N, the newest (100)", "N", functools.partial(parse_count, most=MOST)),
-                Option("--user", "those of one user", "NAME"),
-                Option("--since", "from this time on: RFC 3339, or a duration ago", "TIME", parse_since),
+                Option("--user", "those of one user", "NAME", takes=USERS),
+                Option("--since", "from this time on", "TIME", parse_since),
                 JSON,
                 *SERVER_OPTIONS,
             ),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from jobrun.cli.options import OTHER, Option, Parsed
+from jobrun.cli.text import nearest
 from jobrun.config.environment import Environment
 from jobrun.config.errors import UsageError
 
@@ -41,13 +42,24 @@ class Command(NamedTuple):
         return self, words
 
 
+def no_such_command(name: str, word: str, below: Sequence[Command]) -> UsageError:
+    """The error for a word behind a command's name that chooses none of those below it."""
+    known = [command.name.removeprefix(f"{name} ") for command in below]
+    meant = nearest(word, known)
+    if meant:
+        then = f"did you mean {name} {meant}?"
+    else:
+        then = f"one of {', '.join(known)}" if known else f'see "jobrun help {name}"'
+    return UsageError(f"{name} {word}: no such command: {then}")
+
+
 def group(name: str, summary: str, below: Sequence[Command], example: str) -> Command:
     """A command that does nothing without a word behind it."""
 
     def refuse(parsed: Parsed, environment: Environment) -> int:
+        if parsed.words:
+            raise no_such_command(name, parsed.words[0], below)
         known = ", ".join(command.name.removeprefix(f"{name} ") for command in below)
-        if not parsed.words:
-            raise UsageError(f'{name}: say what: {known}: see "jobrun help {name}"')
-        raise UsageError(f"{name} {parsed.words[0]}: no such command: one of {known}")
+        raise UsageError(f'{name}: say what: {known}: see "jobrun help {name}"')
 
     return Command(name, summary, "COMMAND", "", (), refuse, example, below)

@@ -34,10 +34,12 @@ COMMANDS = (
         summary="print the script by which a shell completes commands, options and job ids",
         words="|".join(SHELLS),
         choices=SHELLS,
-        description="For every new shell: bash: put it into ~/.local/share/bash-completion/completions/jobrun, or\n"
-        'source it in ~/.bashrc: source <(jobrun completion bash). zsh: into a file "_jobrun" in a folder of $fpath,\n'
-        "or source it after compinit. fish: into ~/.config/fish/completions/jobrun.fish. Print it anew after an\n"
-        "update. Job ids come from the server that the command goes to, within 2 s; no server is started for them.",
+        description="bash: put it into ~/.local/share/bash-completion/completions/jobrun, or source it in ~/.bashrc:\n"
+        "source <(jobrun completion bash)\n\n"
+        'zsh: put it into a file "_jobrun" in a folder of $fpath, or source it after compinit.\n\n'
+        "fish: put it into ~/.config/fish/completions/jobrun.fish\n\n"
+        "Print it anew after an update. Ids and names come from the server that the command goes to, within 2 s; no\n"
+        "server is started for them.",
         options=(),
         run=completion,
         example="source <(jobrun completion bash)",

@@ -17,7 +17,7 @@ from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.words import no_words
 from jobrun.config.environment import Environment
 from jobrun.config.errors import Refusal
-from jobrun.config.paths import file_system, private_build, private_place
+from jobrun.config.paths import file_system, make_place, private_build, private_place
 from jobrun.limits import BY_AFFINITY, BY_CGROUP, BY_RLIMIT, BY_SUPERVISOR, LIMITS
 from jobrun.model.shown import escape
 
@@ -80,7 +80,7 @@ def _data_folder(environment: Environment) -> Iterator[Finding]:
     from jobrun.version import BUILD, VERSION
 
     try:
-        folder = private_place(environment, private_build(VERSION, BUILD)).data
+        folder = make_place(private_place(environment, private_build(VERSION, BUILD))).data
     except Refusal as refusal:
         yield Finding("data folder", "refused", str(refusal))
         return

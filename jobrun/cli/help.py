@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from jobrun.cli.command import Command
 from jobrun.cli.exit_codes import OF_JOBS, OF_OTHERS
-from jobrun.cli.options import Option
+from jobrun.cli.options import JOBS, PROGRAM, Option
 from jobrun.cli.output import STDOUT
 from jobrun.cli.registry import GROUPS, LATER, load
 
@@ -34,7 +34,15 @@ A command goes to the server that the first of these names: --server; JOBRUN_TOK
 JOBRUN_SERVER; the last login. Where there never was a login, it goes to this machine's private server, which is
 started when it is needed: it runs jobs with your own rights and isolates nothing. After a logout: --local, or log in.
 """
-IDS = 'ID is a job\'s id, a beginning of one that fits one job, or "@last", your newest job.'
+ID = 'a job\'s id, a beginning of one that fits one job, or "@last", your newest job'
+VALUES = {
+    "DUR": "a number and ms, s, m, h or d, such as 90s or 1.5h; over 0, at most 366d",
+    "SIZE": "bytes, or a whole number and K, M, G or T (1024), such as 512M; at most 2^53",
+    "N": "a whole number, from 1 to 2^31-1 where nothing else is said",
+    "TIME": "RFC 3339, such as 2026-01-31T08:15:30Z; or a duration ago, such as 90s or 1.5h",
+    "ADDR": "HOST[:PORT] with TLS; insecure:127.0.0.1:PORT without, loopback alone; unix:PATH",
+}
+"""What options take, by the names that have one meaning in all commands."""
 
 
 def width_of_stdout() -> int:
@@ -51,7 +59,7 @@ def overview(width: int = WIDTH) -> str:
     column = 4 + max(len(name) for group in GROUPS.values() for name in group)
     steps = 4 + max(len(line) for line, _ in FIRST_STEPS)
     groups = [
-        _section(title, [(command.name, command.summary) for command in map(load, names) if command], column, width)
+        _section(title, [(command.name, command.summary) for command in map(load, names)], column, width)
         for title, names in GROUPS.items()
     ]
     codes = [("run, attach and wait", _listed(OF_JOBS)), ("all others", _listed(OF_OTHERS))]
@@ -83,14 +91,24 @@ def command_help(command: Command, width: int = WIDTH) -> str:
         parts.append(_section("Commands", below, COLUMN, width))
     if options:
         parts.append(_section("Options", options, COLUMN, width))
+    if values := values_of((command,)):
+        parts.append(_section("Values", values, COLUMN, width))
     parts.append(f"Example: {command.example}\n")
     return "\n".join(parts)
 
 
 def usage(command: Command) -> str:
     """How it is called."""
-    between = () if command.below and not command.options else ("[OPTIONS]", "[--]")
-    return " ".join(part for part in ("jobrun", command.name, *between, command.words) if part)
+    options = "" if command.below and not command.options else "[OPTIONS]"
+    end = "[--]" if command.takes == PROGRAM else ""
+    return " ".join(part for part in ("jobrun", command.name, options, end, command.words) if part)
+
+
+def values_of(commands: Iterable[Command]) -> Sequence[tuple[str, str]]:
+    """What the jobs' ids and the options' values of these commands are."""
+    named = {option.value for command in commands for option in command.options}
+    ids = [("ID", ID)] if any(command.takes == JOBS for command in commands) else []
+    return [*ids, *((name, meaning) for name, meaning in VALUES.items() if name in named)]
 
 
 def summary_sentence(command: Command) -> str:

@@ -11,8 +11,7 @@ import jobrun
 from jobrun.config.errors import Refusal
 
 OWN = "Apache-2.0"
-"""Of jobrun itself, as SPDX has it; the text is among those of what is inside. The build, which imports nothing of
-this, has it in sbom.py; a test holds the two together."""
+"""Of jobrun itself, as SPDX has it; the text is among those of what is inside. The build reads this line too."""
 _RULE = "-" * 79
 
 

@@ -49,6 +49,8 @@ def list_jobs(parsed: Parsed, environment: Environment) -> int:
     """Shows jobs, page by page as they come."""
     leave_on_signals()
     no_words(parsed)
+    if parsed.flag("--quiet") and parsed.flag(JSON.key):
+        raise parsed.usage_error("-q and --json exclude each other")
     request = wire.ListRequest(filter=build_filter(parsed))
     calls = open_calls(parsed, environment)
     pages = pages_of(calls, request, parsed.number("--number"))
@@ -148,10 +150,11 @@ COMMANDS = (
         summary="show jobs, newest first",
         words="",
         description="Your own jobs that have not finished; -a shows finished ones too. Several --filter must all fit;\n"
-        "several states, or several reasons, are alternatives.",
+        "several states, or several reasons, are alternatives. States: " + ", ".join(STATES) + ".\n"
+        "Reasons: " + ", ".join(REASONS) + ".",
         options=(
             Option("-a --all", "jobs in every state"),
-            Option("-n --number", "at most N", "N", parse_count),
+            Option("-n --number", "at most N jobs", "N", parse_count),
             Option("--all-users", "the jobs of all users that you may see"),
             Option("-q --quiet", "ids alone"),
             Option(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from jobrun.cli.account import put_who, who_line
 from jobrun.cli.command import Command
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import SERVERS, Option, Parsed
 from jobrun.cli.output import put, say
 from jobrun.cli.passwords import PASSWORD_STDIN, read_password
 from jobrun.cli.session import JSON, SERVER_OPTIONS, open_connection, target_of
@@ -174,11 +174,16 @@ COMMANDS = (
         name="login",
         summary="log in to a server, which becomes the current one",
         words="[HOST[:PORT]]",
+        takes=SERVERS,
         description="Without HOST: the last server again. A server whose certificate this machine's roots verify is\n"
         "trusted; of any other one the fingerprint is shown and asked about, once: compare it with what the server\n"
         "printed at its start. Exits 1 on a wrong password.",
         options=(
-            Option("--user", "the name there (the one of the last login)", "NAME"),
+            Option(
+                "--user",
+                "your name there (as in the login that you have there; else it is asked for)",
+                "NAME",
+            ),
             PASSWORD_STDIN,
             Option(FINGERPRINT, "the certificate that the server must have: nothing is asked", "sha256:HEX"),
             JSON,

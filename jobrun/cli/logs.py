@@ -146,7 +146,7 @@ COMMANDS = (
             Option(f"-f {FOLLOW}", "go on to the end of the output"),
             Option(f"-n {LINES}", "the last N lines of the chosen streams; 0: none", "N", parse_lines),
             Option(f"-t {STAMPED}", "a time before each line"),
-            Option("--since", "from this time on: RFC 3339, or a duration ago", "TIME", parse_since),
+            Option("--since", "from this time on", "TIME", parse_since),
             Option("--cursor", "from this position on", "N", parse_cursor),
             Option("--stdout", "stdout alone"),
             Option("--stderr", "stderr alone"),

@@ -62,25 +62,16 @@ def _run_command(words: list[str]) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    from jobrun.cli.registry import LATER, load
-    from jobrun.config.errors import NotBuilt, UsageError
+    from jobrun.cli.registry import find
+    from jobrun.config.errors import UsageError
 
     if not words:
         raise UsageError('no command: see "jobrun help"')
     name = "help" if words[0] in ASKS_FOR_HELP else words[0]
     if name.startswith("-"):
         raise UsageError(f"{name}: options come behind the command: jobrun COMMAND {name}")
-    if name in LATER:
-        raise NotBuilt(name)
     _prepare_imports(name)
-    command = load(name)
-    if command is None:
-        from jobrun.cli.registry import meant_by
-
-        meant = meant_by(name)
-        then = f"did you mean {meant}?" if meant else 'see "jobrun help"'
-        raise UsageError(f"{name}: no such command: {then}")
-    return _run(*command.choose(words[1:]))
+    return _run(*find(name).choose(words[1:]))
 
 
 def _prepare_imports(name: str) -> None:
@@ -96,16 +87,25 @@ def _prepare_imports(name: str) -> None:
 
 def _run(command: Command, words: Sequence[str]) -> int:
     from jobrun.cli.command import HELP
-    from jobrun.cli.options import parse_words
+    from jobrun.cli.options import PROGRAM, parse_words
     from jobrun.config.environment import read_environment
 
+    if command.takes != PROGRAM and ASKS_FOR_HELP.intersection(_before_end(words)):
+        return _help(command)  # wherever it stands, and whatever is wrong with the rest
     parsed = parse_words(command.name, (*command.options, HELP), words, mixed=command.mixed)
-    if parsed.flag(HELP.key):
-        from jobrun.cli.help import command_help, width_of_stdout
+    return _help(command) if parsed.flag(HELP.key) else command.run(parsed, read_environment())
 
-        put(command_help(command, width_of_stdout()))
-        return 0
-    return command.run(parsed, read_environment())
+
+def _before_end(words: Sequence[str]) -> Sequence[str]:
+    """The words before `--`."""
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _help(command: Command) -> int:
+    from jobrun.cli.help import command_help, width_of_stdout
+
+    put(command_help(command, width_of_stdout()))
+    return 0
 
 
 def _tell_faults_in_one_line(code: int) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from jobrun.cli.text import nearest
 from jobrun.config.errors import UsageError
 
-FILES, FOLDERS, JOBS, PROGRAM, COMMAND_NAMES, OTHER = "files", "folders", "jobs", "program", "commands", ""
+FILES, FOLDERS, JOBS, USERS, TOKENS, SERVERS = "files", "folders", "jobs", "users", "tokens", "servers"
+PROGRAM, COMMAND_NAMES, OTHER = "program", "commands", ""
 """What a value or a word can be, for a shell that completes it; OTHER: nothing that a shell could know."""
 
 
@@ -160,7 +162,9 @@ def _take_short(parsed: Parsed, named: dict[str, Option], words: Sequence[str], 
 def _find(parsed: Parsed, named: dict[str, Option], name: str) -> Option:
     option = named.get(name)
     if option is None:
-        raise parsed.usage_error(f'{name}: no such option: see "jobrun help {parsed.command}"')
+        meant = nearest(name, named)
+        then = f"did you mean {meant}?" if meant else f'see "jobrun help {parsed.command}"'
+        raise parsed.usage_error(f"{name}: no such option: {then}")
     return option
 
 

@@ -9,7 +9,7 @@ from jobrun.cli.terminal import Terminal
 from jobrun.cli.text import is_utf8
 from jobrun.config.errors import Refusal
 
-PASSWORD_STDIN = Option("--password-stdin", "read it from stdin, one line")
+PASSWORD_STDIN = Option("--password-stdin", "read passwords from stdin, one a line, instead of asking")
 MOST = 1 << 16
 """Bytes of stdin: a password has 72 at most, and a wrong file is not read to its end."""
 OTHERWISE = "no terminal to ask for the password at: give it by --password-stdin"

@@ -73,7 +73,8 @@ COMMANDS = (
         words="ID... | --finished",
         takes=JOBS,
         many=True,
-        description="A job that has not finished is refused, unless -f stops it first.",
+        description="A job that has not finished is refused, unless -f stops it first. Of several IDs all are tried;\n"
+        "the exit code is that of the first failure.",
         options=(
             Option("-f --force", "stop it first"),
             Option("--finished", "all own jobs that have finished"),

@@ -6,14 +6,15 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
-from jobrun.cli.command import Command
+from jobrun.cli.command import Command, no_such_command
 from jobrun.cli.options import FILES, Option, Parsed, choice
 from jobrun.cli.server_owner import ANOTHER, CONFIG, DATA, OWNERS_COMMANDS, read_config
 from jobrun.cli.server_unit import SERVER_UNIT
 from jobrun.config.environment import Environment
-from jobrun.config.errors import NotBuilt, Refusal, UsageError
+from jobrun.config.errors import NotBuilt, Refusal
 from jobrun.config.numbers import parse_count, parse_duration
-from jobrun.config.paths import make_private_folder, private_build, private_place, server_data
+from jobrun.config.own_limits import require_address_space, require_open_files
+from jobrun.config.paths import make_place, make_private_folder, private_build, private_place, server_data
 from jobrun.config.server_keys import keys_in_words
 from jobrun.config.server_settings import LISTEN, SLOTS_PER_CPU, ServerSettings
 from jobrun.config.target import parse_loopback
@@ -34,8 +35,9 @@ def server(parsed: Parsed, environment: Environment) -> int:
     if parsed.words and parsed.words[0] in LATER:
         raise NotBuilt(f"server {parsed.words[0]}")
     if parsed.words:
-        known = ", ".join(command.name.removeprefix("server ") for command in BELOW)
-        raise UsageError(f"server {parsed.words[0]}: no such command: one of {known}; without one a server runs")
+        raise no_such_command("server", parsed.words[0], BELOW)
+    require_open_files()
+    require_address_space()
     settings = build_settings(parsed, environment)
     os.umask(0o077)
     if settings.private:
@@ -44,7 +46,7 @@ def server(parsed: Parsed, environment: Environment) -> int:
         from jobrun.init import become_init
 
         become_init()
-    from jobrun.daemon import serve
+    from jobrun.daemon.serve import serve
 
     return serve(settings)
 
@@ -68,7 +70,7 @@ def build_settings(parsed: Parsed, environment: Environment) -> ServerSettings:
     config = read_config(parsed)
     listen = _listen(parsed, config)
     told = parsed.given("--data") and parsed.given("--socket")  # by the client, whose environment this process has not
-    place = private_place(environment, private_build(VERSION, BUILD)) if private and not told else None
+    place = make_place(private_place(environment, private_build(VERSION, BUILD))) if private and not told else None
     named = parsed.filled("--data") or (place.data if place else server_data(environment))
     data = make_private_folder(os.path.abspath(named), ANOTHER)
     if (private or insecure) and os.path.lexists(DataFolder(Path(data)).users):

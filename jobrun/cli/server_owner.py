@@ -25,10 +25,13 @@ if TYPE_CHECKING:
     from jobrun.model.user import MachineToken
 
 DATA = Option(
-    "--data", "its data folder (JOBRUN_DATA_DIR; /var/lib/jobrun for root; else of XDG)", "DIR", takes=FOLDERS
+    "--data",
+    "the server's data folder (JOBRUN_DATA_DIR; for root /var/lib/jobrun; else jobrun/server in XDG_STATE_HOME)",
+    "DIR",
+    takes=FOLDERS,
 )
 ANOTHER = "name another by --data or JOBRUN_DATA_DIR"
-CONFIG = Option("--config", "its file of settings", "FILE", takes=FILES)
+CONFIG = Option("--config", "the server's file of settings", "FILE", takes=FILES)
 
 
 def passwd(parsed: Parsed, environment: Environment) -> int:

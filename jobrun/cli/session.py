@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jobrun.cli.options import Option, Parsed
+from jobrun.cli.options import SERVERS, Option, Parsed
 from jobrun.cli.output import say
 from jobrun.config.environment import Environment
+from jobrun.config.errors import Refusal
 from jobrun.config.numbers import parse_duration
 from jobrun.config.target import Target, choose_target
 
@@ -18,14 +19,14 @@ if TYPE_CHECKING:
     from jobrun.config.address import Address
 
 SERVER_OPTIONS = (
-    Option("--server", "the server: HOST[:PORT], insecure:127.0.0.1:PORT or unix:PATH", "ADDR"),
-    Option("--local", "the private server of this machine, whatever login or JOBRUN_SERVER say"),
+    Option("--server", "the server to go to", "ADDR", takes=SERVERS),
+    Option("--local", "go to this machine's private server, whatever login or JOBRUN_SERVER say"),
 )
 RECONNECT = Option("--reconnect", "how long a lost connection is tried again (10m)", "DUR", parse_duration)
 RECONNECT_NS = 600 * 10**9
 """10 min, where --reconnect does not say."""
 NO_START = Option("--no-start", "where no private server runs: say so, and start none")
-JSON = Option("--json", "print JSON: protobuf's mapping, one object a line")
+JSON = Option("--json", "print JSON, one object a line")
 
 
 def target_of(parsed: Parsed, environment: Environment) -> Target:
@@ -45,8 +46,12 @@ def open_calls(parsed: Parsed, environment: Environment, *, reconnect: bool = Fa
 
 
 def open_accounts(parsed: Parsed, environment: Environment) -> Accounts:
-    """Calls about users and tokens to the server that the options name."""
-    connection = open_connection(target_of(parsed, environment), environment)
+    """Calls about users and tokens to the server that the options name. Raises Refusal where it has none of them: no
+    private server is started to say so."""
+    target = target_of(parsed, environment)
+    if target.server is None:
+        raise Refusal(f"{target.name} has no users: jobrun login HOST for a server that has")
+    connection = open_connection(target, environment)
     from jobrun.client.accounts import Accounts
 
     return Accounts(connection)

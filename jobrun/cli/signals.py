@@ -9,6 +9,8 @@ import threading
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
+from jobrun.cli.output import say
+
 INTERRUPTING = (signal.SIGINT, signal.SIGTERM)
 """What `run` turns into a stop of its job; SIGHUP ends it, and the job goes on."""
 LEAVING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -23,6 +25,19 @@ def leave(code: int) -> NoReturn:
 def leave_on_signals() -> None:
     """From now on INT, TERM and HUP end this process with 128+N."""
     watch_signals(LEAVING, lambda number: leave(128 + number))
+
+
+class Leaving:
+    """The same, but first `line` goes to stderr, where it is not empty: what may have been done unseen."""
+
+    def __init__(self) -> None:
+        self.line = ""
+        watch_signals(LEAVING, self._leave)
+
+    def _leave(self, number: int) -> None:
+        if self.line:
+            say(self.line)
+        leave(128 + number)
 
 
 def watch_signals(numbers: Iterable[signal.Signals], act: Callable[[int], None]) -> None:

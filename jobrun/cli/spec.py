@@ -24,7 +24,7 @@ WITHHELD = (b"JOBRUN_TOKEN", b"JOBRUN_PASSWORD")
 """Never passed to a job: the first by its name, the second and all names that begin with it."""
 
 SPEC_OPTIONS = (
-    Option("--name", "a label for lists", "NAME"),
+    Option("--name", "a label for lists, at most 128 characters", "NAME"),
     Option("--env", "a variable of the job; a name alone copies yours", "K[=V]", many=True),
     Option(
         "--env-file",
@@ -34,12 +34,14 @@ SPEC_OPTIONS = (
         takes=FILES,
     ),
     Option("--secret", "a variable that is copied, and masked in the output (not in this version)", "K", many=True),
-    Option("--cwd", "the job's working folder", "DIR", takes=FOLDERS),
+    Option(
+        "--cwd", "the job's working folder (on the private server this one, else a fresh one)", "DIR", takes=FOLDERS
+    ),
     Option("-i", "read stdin to its end first, at most 1 MiB, and give it to the job"),
     Option("--grace", "from the stop signal to KILL (10s); 0s: KILL at once", "DUR", parse_grace),
     *LIMIT_OPTIONS,
-    Option("--slots", "slots of the server that the job takes", "N", parse_count),
-    choice("--network", "what the job sees: host, or none (not in this version)", ("host", "none")),
+    Option("--slots", "slots of the server that the job takes (1)", "N", parse_count),
+    choice("--network", "what the job sees of it (host); none is not in this version", ("host", "none")),
     Option("--upload", "send a folder to work in (not in this version)", "DIR", takes=FOLDERS),
     Option("--download", "fetch these files at the end (not in this version)", "GLOB", many=True),
     Option("--request-id", "makes starting it twice the same job: 1 to 64 of A-Z a-z 0-9 . _ -", "ID"),

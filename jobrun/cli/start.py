@@ -106,7 +106,7 @@ START = Command(
     summary="start a job and print its id",
     words="PROGRAM [ARGUMENT...]",
     takes=PROGRAM,
-    description='As run, but leaves once the job is on record. Exits 0, or as "jobrun help" says.',
+    description="As run, but leaves once the job is on record.",
     options=(*SPEC_OPTIONS, JSON, *SERVER_OPTIONS),
     run=start,
     example="id=$(jobrun start ./nightly.sh); jobrun wait $id",

@@ -24,7 +24,7 @@ from jobrun.cli.session import JSON, SERVER_OPTIONS, open_calls, target_of
 from jobrun.cli.signals import leave_on_signals
 from jobrun.cli.words import one_id
 from jobrun.config.environment import Environment
-from jobrun.model.amounts import exact_duration
+from jobrun.model.amounts import counted, exact_duration
 from jobrun.model.shown import escape
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 
@@ -114,7 +114,7 @@ def _usage(job: wire.Job) -> Iterator[tuple[str, str]]:
     yield "runtime", runtime_text(job)
     yield "cpu", cpu
     yield "memory", f"{rough_size(usage.peak_memory_bytes)} at its highest"
-    yield "output", f"{usage.output_bytes} bytes, {usage.output_dropped_bytes} of them dropped"
+    yield "output", f"{counted(usage.output_bytes, 'byte')}, {usage.output_dropped_bytes} of them dropped"
 
 
 def why(job: wire.Job) -> str:

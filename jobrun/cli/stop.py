@@ -106,11 +106,12 @@ COMMANDS = (
     Command(
         name="stop",
         summary="stop jobs: a signal to the whole tree, the grace, then KILL",
-        words="ID...",
+        words="ID... | --all",
         takes=JOBS,
         many=True,
         description="Answers when each has finished, and says how. Stopping a finished job just says how it ended.\n"
-        "Another stop of the same job sends a signal only if it names one, and may only shorten the grace.",
+        "Another stop of the same job sends a signal only if it names one, and may only shorten the grace.\n"
+        "Of several IDs all are tried; the exit code is that of the first failure.",
         options=(
             Option("-s --signal", "another first signal than TERM, by name or number", "SIGNAL", parse_signal, SIGNALS),
             Option("--grace", "from the signal to KILL (the job's own); 0s: KILL at once", "DUR", parse_grace),

@@ -9,6 +9,7 @@ from jobrun.cli.exit_codes import exit_code
 from jobrun.cli.options import FILES, Option, Parsed
 from jobrun.cli.output import STDERR, STDOUT, OutputFailed, say, write_all
 from jobrun.config.errors import LoginNeeded, Refusal
+from jobrun.model.amounts import counted
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as service
 
@@ -71,7 +72,7 @@ def _write(stream: service.OutputStream, chunks: list[bytes]) -> None:
 def say_gap(job_id: str, dropped: int) -> None:
     """One line for a gap in the output."""
     why = f"--log-limit, or a full disk: see jobrun status {job_id}"
-    say(f"job {job_id}: {dropped} bytes of its output are missing here: {why}")
+    say(f"job {job_id}: {counted(dropped, 'byte')} of its output missing here: {why}")
 
 
 def say_waiting(job: wire.Job) -> None:

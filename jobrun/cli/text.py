@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 
 def encode(text: str) -> bytes:
     """UTF-8 for a terminal or pipe; whatever the locale says."""
@@ -16,3 +18,10 @@ def raw(text: str) -> bytes:
 def is_utf8(text: str) -> bool:
     """Whether a word of the command line was UTF-8."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The one of them that somebody may have meant who typed a word that is none."""
+    import difflib
+
+    return next(iter(difflib.get_close_matches(word, list(known), 1)), None)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from jobrun.cli.command import Command, group
 from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_in_words, limits_of
-from jobrun.cli.options import Option, Parsed
-from jobrun.cli.output import BrokenOutput, OutputFailed, put, say
+from jobrun.cli.options import TOKENS, Option, Parsed
+from jobrun.cli.output import STDOUT, BrokenOutput, OutputFailed, put, say
 from jobrun.cli.render import time_text
 from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts, target_of
-from jobrun.cli.signals import leave_on_signals
+from jobrun.cli.signals import Leaving, leave_on_signals
 from jobrun.cli.table import put_table
 from jobrun.cli.words import no_words, one_word
 from jobrun.config.environment import Environment
@@ -31,7 +32,7 @@ SECOND_NS = 10**9
 
 def create(parsed: Parsed, environment: Environment) -> int:
     """Makes a machine token, and prints what JOBRUN_TOKEN is to hold."""
-    leave_on_signals()
+    leaving = Leaving()
     name = _name(parsed)
     parsed.filled("--scope")
     scope = " ".join(" ".join(parsed.texts("--scope")).replace(",", " ").split())
@@ -43,8 +44,13 @@ def create(parsed: Parsed, environment: Environment) -> int:
         all_jobs=parsed.flag(ALL_JOBS),
         ceilings=limits_of(parsed),
     )
+    _check_somebody_reads()
     accounts = open_accounts(parsed, environment)
+    from jobrun.client.accounts import token_doubt
+
+    leaving.line = token_doubt(name)
     answer = accounts.create_token(request)
+    leaving.line = f"token {name} holds, and nobody may have seen it: jobrun token revoke {answer.token.id}"
     try:
         _show(parsed, answer, _token_string(parsed, environment, answer.secret))
     except OutputFailed as error:
@@ -54,6 +60,7 @@ def create(parsed: Parsed, environment: Environment) -> int:
         if doubt := _take_back(accounts, answer.token):
             say(doubt)
         raise
+    leaving.line = ""
     until = time_text(answer.token.expires_at)
     if not parsed.flag(JSON.key):
         say(f"token {name} ({answer.token.id}), until {until}: for JOBRUN_TOKEN; it is not shown again")
@@ -68,6 +75,12 @@ def _name(parsed: Parsed) -> str:
     if not is_token_name(name):
         raise parsed.usage_error(f"{name or 'an empty text'} is no name: {TOKEN_NAME_TEXT}")
     return name
+
+
+def _check_somebody_reads() -> None:
+    """Raises Refusal where stdout is /dev/null, as one that was closed is by now."""
+    if os.path.samestat(os.fstat(STDOUT), os.stat(os.devnull)):
+        raise Refusal("stdout is closed or /dev/null, and a token is shown once: give it a file or a reader")
 
 
 def _token_string(parsed: Parsed, environment: Environment, secret: str) -> str:
@@ -153,7 +166,7 @@ TOKEN = group(
             options=(
                 Option(
                     "--scope",
-                    "what it may do: jobs:run (the default), jobs:read or admin",
+                    "what it may do: jobs:run, jobs:read or admin (jobs:run; of a viewer jobs:read)",
                     "SCOPE",
                     offers=("jobs:run", "jobs:read", "admin"),
                     many=True,
@@ -181,6 +194,7 @@ TOKEN = group(
             name="token revoke",
             summary="end a token at once",
             words="ID|NAME",
+            takes=TOKENS,
             description="A name is one of your own; an admin may name any user's by its ID.",
             options=(JSON, *SERVER_OPTIONS),
             run=revoke,

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from jobrun.cli.command import Command, group
 from jobrun.cli.limit_options import LIMIT_OPTIONS, limits_in_words, limits_of
-from jobrun.cli.options import Option, Parsed, choice
-from jobrun.cli.output import put
+from jobrun.cli.options import USERS, Option, Parsed, choice
+from jobrun.cli.output import put, say
 from jobrun.cli.passwords import PASSWORD_STDIN, read_new_password
 from jobrun.cli.render import time_text
-from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts
-from jobrun.cli.signals import leave_on_signals
+from jobrun.cli.session import JSON, SERVER_OPTIONS, open_accounts, open_calls
+from jobrun.cli.signals import Leaving, leave_on_signals
 from jobrun.cli.table import put_table
 from jobrun.cli.terminal import Terminal
 from jobrun.cli.words import no_words, one_word
 from jobrun.config.environment import Environment
 from jobrun.limits import LIMITS
+from jobrun.model.amounts import counted
 from jobrun.model.shown import escape
+from jobrun.model.user import is_user_name
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as wire
 
 HEADER = ("NAME", "ROLE", "STATE", "SESSIONS", "TOKENS", "CREATED", "CEILINGS")
 ROLE = choice("--role", "viewer sees all jobs, user has his own, admin may do all", ("viewer", "user", "admin"))
 STOP_JOBS, NO_CEILING, ENABLE = "--stop-jobs", "--no-ceiling", "--enable"
 EVERY = "all"
+GRACE_S = 10
+"""That the server gives a job of a user who is removed (admin_service.proto)."""
 CEILINGS = {limit.flag.removeprefix("--"): limit for limit in LIMITS}
 """By the names that --no-ceiling takes."""
 CEILINGS_HELP = "Limits are ceilings: what the user's jobs may ask for at most, and get where they do not ask."
@@ -104,9 +108,15 @@ def disable(parsed: Parsed, environment: Environment) -> int:
 
 def remove(parsed: Parsed, environment: Environment) -> int:
     """Removes a user."""
-    leave_on_signals()
-    name = one_word(parsed, "NAME")
-    open_accounts(parsed, environment).remove_user(name, stop_jobs=parsed.flag(STOP_JOBS))
+    leaving = Leaving()
+    name, stop_jobs = one_word(parsed, "NAME"), parsed.flag(STOP_JOBS)
+    accounts = open_accounts(parsed, environment)
+    if stop_jobs and (count := _unfinished(parsed, environment, name)):
+        say(f"waiting until {counted(count, 'job')} of {name} stopped, {GRACE_S} s at most")
+    if stop_jobs:
+        leaving.line = f"{name} is being removed, and that goes on: jobrun user list shows who is still there"
+    accounts.remove_user(name, stop_jobs=stop_jobs)
+    leaving.line = ""
     if parsed.flag(JSON.key):
         from jobrun.cli.jsontext import dump
 
@@ -114,6 +124,21 @@ def remove(parsed: Parsed, environment: Environment) -> int:
     else:
         put(escape(f"removed {name}") + "\n")
     return 0
+
+
+def _unfinished(parsed: Parsed, environment: Environment, name: str) -> int:
+    """How many jobs of the user have not finished, of those that this caller may see."""
+    if not is_user_name(name):  # "*" would be everybody
+        return 0
+    from jobrun.cli.listing import pages_of
+    from jobrun.client.errors import PermissionRefused
+    from jobrun.wire.gen.jobrun.v1 import job_service_pb2
+
+    request = job_service_pb2.ListRequest(filter=job_service_pb2.ListFilter(user=name))
+    try:
+        return sum(len(page) for page in pages_of(open_calls(parsed, environment), request, None))
+    except PermissionRefused:  # with a token that removes users and sees no jobs
+        return 0
 
 
 def _tell(parsed: Parsed, done: str, user: wire.User) -> int:
@@ -141,7 +166,8 @@ USER = group(
             name="user add",
             summary="make a user",
             words="NAME",
-            description=f"A name is used once and never again. The password has 8 to 72 bytes. {CEILINGS_HELP}",
+            description="A name is used once and never again. Without --role it is a user. The password has 8 to 72\n"
+            f"bytes. {CEILINGS_HELP}",
             options=(ROLE, PASSWORD_STDIN, *LIMIT_OPTIONS, JSON, *SERVER_OPTIONS),
             run=add,
             example="jobrun user add ann --role user --memory 8G",
@@ -160,6 +186,7 @@ USER = group(
             name="user passwd",
             summary="give a user another password, and end his sessions",
             words="NAME",
+            takes=USERS,
             description="",
             options=(PASSWORD_STDIN, *SERVER_OPTIONS),
             run=set_password,
@@ -170,6 +197,7 @@ USER = group(
             name="user set",
             summary="change a user's role or ceilings, or let him in again",
             words="NAME",
+            takes=USERS,
             description=f"{CEILINGS_HELP}\nThose that are not named stay.",
             options=(
                 ROLE,
@@ -187,6 +215,7 @@ USER = group(
             name="user disable",
             summary="keep a user out: sessions end, tokens are refused, jobs go on",
             words="NAME",
+            takes=USERS,
             description='Let in again by "jobrun user set NAME --enable".',
             options=(JSON, *SERVER_OPTIONS),
             run=disable,
@@ -197,7 +226,10 @@ USER = group(
             name="user remove",
             summary="remove a user with his sessions and tokens",
             words="NAME",
-            description="Refused while jobs of his have not finished, and for the last admin.",
+            takes=USERS,
+            description="Refused while jobs of his have not finished, and for the last admin. With --stop-jobs he is\n"
+            "shut out at once, and his jobs get TERM, then KILL after their grace, 10 s at most. Ctrl-C leaves, and\n"
+            "the removal goes on.",
             options=(Option(STOP_JOBS, "stop his unfinished jobs first"), JSON, *SERVER_OPTIONS),
             run=remove,
             example="jobrun user remove ann --stop-jobs",

@@ -78,7 +78,7 @@ COMMANDS = (
         words="ID...",
         takes=JOBS,
         many=True,
-        description="Prints nothing. Exits as the last named job did, with the codes of run;\n"
+        description="Prints nothing without --json. Exits as the last named job did, with the codes of run;\n"
         "125 once --timeout is over.",
         options=(
             Option("--timeout", "wait no longer than this", "DUR", parse_duration),

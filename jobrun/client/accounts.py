@@ -100,8 +100,7 @@ class Accounts:
         answer: token.CreateMachineTokenResponse = self._once(
             TokenServiceStub,
             lambda stub, who: stub.CreateMachineToken(request, timeout=ANSWER_S, metadata=who),
-            f"token {request.name} may be there, and nobody has its secret: if jobrun token list shows it, "
-            f"jobrun token revoke {request.name}",
+            token_doubt(request.name),
         )
         return answer
 
@@ -158,3 +157,11 @@ class Accounts:
         """None: it is done, and the answer lost."""
         self.who_am_i()
         return ask_to_end(self._connection, RECONNECT_S, stub, call, gone)
+
+
+def token_doubt(name: str) -> str:
+    """What may have come of create_token, and what to do, where its answer did not come."""
+    return (
+        f"token {name} may be there, and nobody has its secret: if jobrun token list shows it, "
+        f"jobrun token revoke {name}"
+    )

@@ -23,9 +23,10 @@ from jobrun.client.trust import trust_of
 from jobrun.config.address import Address
 from jobrun.config.environment import Environment
 from jobrun.config.errors import LoginNeeded, NoSuchThing, Refusal
-from jobrun.config.known_servers import KnownServer, fingerprint_of, pinned_server, system_server
+from jobrun.config.known_servers import KnownServer, pinned_server, system_server
 from jobrun.config.session_file import Session, this_moment
 from jobrun.config.system_roots import read_system_roots
+from jobrun.model.fingerprint import fingerprint_of
 from jobrun.wire.gen.jobrun.v1.auth_service_pb2 import RevokeTokenRequest
 from jobrun.wire.gen.jobrun.v1.auth_service_pb2_grpc import AuthServiceStub
 

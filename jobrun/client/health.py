@@ -12,7 +12,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc  # type: ignore[import-un
 from jobrun.client.channel import open_channel, open_tls_channel
 from jobrun.client.errors import Unreachable, details_of
 from jobrun.client.trust import Trust, name_in, pem_of
-from jobrun.config.known_servers import fingerprint_of, pinned_server
+from jobrun.config.known_servers import pinned_server
+from jobrun.model.fingerprint import fingerprint_of
 
 if TYPE_CHECKING:
     from jobrun.config.address import Address

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from jobrun.client.errors import NoServer
 from jobrun.config.environment import Environment
-from jobrun.config.paths import Place, private_build, private_place, release_of
+from jobrun.config.paths import OTHERWISE, Place, check_place, make_place, private_build, private_place, release_of
 
 if TYPE_CHECKING:
     import subprocess
@@ -49,14 +49,14 @@ class PrivateServer:
     def dial(self) -> str:
         """The address of a server that answers; starts it first where it has to. Raises Refusal."""
         release = release_of(self._version)
-        place = private_place(self._environment, private_build(self._version, self._build))
+        place = make_place(self._place())
         socket = _answering(place)
         if socket is None or _is_older(place, release):
             socket = self._start_in_turn(place, release)
         return "unix:" + socket
 
     def _start_in_turn(self, place: Place, release: tuple[int, ...] | None) -> str:
-        from jobrun.config.private_files import FileRefused, locked
+        from jobrun.config.client_files import FileRefused, locked
 
         lock = os.path.join(place.data, "start.lock")
 
@@ -64,17 +64,21 @@ class PrivateServer:
             self._say(f"waiting for another jobrun, which starts the private server: fuser {lock} tells its pid")
 
         try:
-            with locked(lock, START_S + END_S, "set HOME or XDG_STATE_HOME", say_what_for):
+            with locked(lock, START_S + END_S, OTHERWISE, say_what_for):
                 return self._start_unless_there(place, release)
         except FileRefused as error:
             raise NoServer(str(error)) from error
 
     def find(self) -> str:
-        """The address of a server that answers, of whatever release; none is started. Raises NoServer."""
-        socket = _answering(private_place(self._environment, private_build(self._version, self._build)))
+        """The address of a server that answers, of whatever release; none is started, and nothing is made. Raises
+        NoServer."""
+        socket = _answering(check_place(self._place()))
         if socket is None:
             raise NoServer("no private server runs here: every other command starts it")
         return "unix:" + socket
+
+    def _place(self) -> Place:
+        return private_place(self._environment, private_build(self._version, self._build))
 
     def _start_unless_there(self, place: Place, release: tuple[int, ...] | None) -> str:
         socket = _answering(place)

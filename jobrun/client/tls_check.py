@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from jobrun.client.errors import Unreachable
 from jobrun.config.errors import LoginNeeded, Refusal
-from jobrun.config.known_servers import fingerprint_of
+from jobrun.model.fingerprint import fingerprint_of
 
 if TYPE_CHECKING:
     from jobrun.client.trust import Trust

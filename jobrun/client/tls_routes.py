@@ -12,9 +12,10 @@ from jobrun.client.trust import Trust, trust_of
 from jobrun.config.address import Address
 from jobrun.config.environment import Environment
 from jobrun.config.errors import LoginNeeded
-from jobrun.config.known_servers import SYSTEM, KnownServer, fingerprint_of, pinned_server, system_server
+from jobrun.config.known_servers import SYSTEM, KnownServer, pinned_server, system_server
 from jobrun.config.logins import Logins
 from jobrun.config.token_string import MachineLogin
+from jobrun.model.fingerprint import fingerprint_of
 
 RIGHT_ONE = '"jobrun server health" on the server\'s machine shows the right one'
 TOKEN_REMEDY = "only if the server's owner confirms it, make another token by jobrun token create"

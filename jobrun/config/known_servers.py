@@ -6,9 +6,9 @@ import binascii
 from typing import NamedTuple
 
 from jobrun.config.errors import Refusal, UsageError
+from jobrun.model.fingerprint import PREFIX, fingerprint_of
 
 SYSTEM = "system"
-PREFIX = "sha256:"
 HEX_DIGITS = 64
 
 
@@ -39,13 +39,6 @@ def system_server(address: str) -> KnownServer:
 def pinned_server(address: str, certificate: bytes) -> KnownServer:
     """One that is trusted by this certificate (DER) alone."""
     return KnownServer(address, fingerprint_of(certificate), certificate)
-
-
-def fingerprint_of(certificate: bytes) -> str:
-    """`sha256:HEX` of a certificate in DER."""
-    import hashlib
-
-    return PREFIX + hashlib.sha256(certificate).hexdigest()
 
 
 def parse_fingerprint(text: str, source: str) -> str:

@@ -11,11 +11,11 @@ import contextlib
 import os
 from collections.abc import Iterator
 
+from jobrun.config.client_files import FileRefused, locked, read_file, write_file
 from jobrun.config.environment import Environment
 from jobrun.config.errors import LoginNeeded, Refusal
 from jobrun.config.known_servers import KnownServer, find_server, last_address, with_server
 from jobrun.config.paths import check_private_folder, config_home, make_private_folder
-from jobrun.config.private_files import FileRefused, locked, read_private, write_private
 from jobrun.config.session_file import Session, parse_session
 
 OTHERWISE = "set JOBRUN_CONFIG_DIR"
@@ -37,7 +37,7 @@ class Logins:
             return None
         check_private_folder(self._home, OTHERWISE)
         try:
-            content = read_private(self._current)
+            content = read_file(self._current)
         except FileRefused as error:
             raise LoginNeeded(f"{error}, or log in again: jobrun login HOST") from error
         if content is None and self._has_sessions():
@@ -55,29 +55,29 @@ class Logins:
 
     def last(self) -> str | None:
         """`HOST:PORT` of the server that was logged in to last."""
-        return last_address(read_private(self._known) or "")
+        return last_address(read_file(self._known) or "")
 
     def set_current(self, address: str) -> None:
         """Makes a server the current one; empty: none. Raises Refusal."""
         make_private_folder(self._home, OTHERWISE)
-        write_private(self._current, address and f"{address}\n")
+        write_file(self._current, address and f"{address}\n")
 
     def known(self, address: str) -> KnownServer | None:
         """How the server proves itself, None where it is not known. Raises Refusal."""
-        return find_server(read_private(self._known) or "", address)
+        return find_server(read_file(self._known) or "", address)
 
     def remember(self, server: KnownServer) -> None:
         """Puts how a server proves itself on record. Raises Refusal."""
         make_private_folder(self._home, OTHERWISE)
         with locked(self._known + ".lock"):
-            write_private(self._known, with_server(read_private(self._known) or "", server))
+            write_file(self._known, with_server(read_file(self._known) or "", server))
 
     def session(self, address: str) -> Session:
         """The login at a server. Raises LoginNeeded, which says what to type."""
         path = self._session_path(address)
         login = f"jobrun login {address}"
         try:
-            content = read_private(path)
+            content = read_file(path)
         except FileRefused as error:
             raise LoginNeeded(f"{error}, or log in again: {login}") from error
         if content is None:
@@ -96,7 +96,7 @@ class Logins:
 
     def save(self, address: str, session: Session) -> None:
         """Writes a login. Raises Refusal."""
-        write_private(self._session_path(address), session.text())
+        write_file(self._session_path(address), session.text())
 
     def forget(self, address: str) -> None:
         """Removes a login, under its lock; the server is no longer the current one. Raises Refusal."""

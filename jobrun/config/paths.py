@@ -20,6 +20,28 @@ NETWORK_FILE_SYSTEMS = frozenset(
     }
 )
 """As mountinfo names them: POSIX locks or SQLite's WAL can not be relied on there."""
+OTHERWISE = "set HOME or XDG_STATE_HOME"
+"""Where a folder of the private server can not be used."""
+FOLDERS = (
+    ("logins and known servers", "JOBRUN_CONFIG_DIR; else jobrun in XDG_CONFIG_HOME or ~/.config"),
+    (
+        "a server's data",
+        "--data; JOBRUN_DATA_DIR; for root /var/lib/jobrun; else jobrun/server in XDG_STATE_HOME or ~/.local/state",
+    ),
+    (
+        "the private server's data",
+        "jobrun/private in XDG_STATE_HOME or ~/.local/state; in /var/tmp/jobrun-UID where that is no local disk",
+    ),
+    (
+        "the private server's socket",
+        "in jobrun in XDG_RUNTIME_DIR; else in /tmp/jobrun-UID; named after the data folder",
+    ),
+    (
+        "what the file unpacks",
+        "JOBRUN_CACHE; else jobrun in XDG_CACHE_HOME or ~/.cache; else jobrun-cache-UID in TMPDIR, /var/tmp, /dev/shm",
+    ),
+)
+"""What lies where, for people."""
 
 
 class FolderRefused(Refusal):
@@ -101,15 +123,28 @@ def private_build(version: str, build: str) -> str:
 
 
 def private_place(environment: Environment, build: str) -> Place:
-    """Makes the private server's folders and says where its socket is. Raises FolderRefused."""
+    """Where the private server is to be; nothing is made or checked."""
     data = private_data(environment, build)
-    make_private_folder(os.path.dirname(data))
-    make_private_folder(data)
-    import hashlib
+    from _blake2 import blake2b  # hashlib loads OpenSSL: 3 ms of each command
 
-    name = hashlib.sha256(os.fsencode(os.path.realpath(data))).hexdigest()[:16] + ".sock"
+    name = blake2b(os.fsencode(os.path.realpath(data)), digest_size=8).hexdigest() + ".sock"
     runtime = _runtime_folder(environment, name)
     return Place(data, runtime, os.path.join(runtime, name))
+
+
+def make_place(place: Place) -> Place:
+    """Makes its folders. Raises FolderRefused."""
+    for folder in (os.path.dirname(place.data), place.data, place.runtime):
+        make_private_folder(folder)
+    return place
+
+
+def check_place(place: Place) -> Place:
+    """Checks those of its folders that are there; makes none. Raises FolderRefused."""
+    for folder in (os.path.dirname(place.data), place.data, place.runtime):
+        if os.path.lexists(folder):
+            check_private_folder(folder, OTHERWISE)
+    return place
 
 
 def _runtime_folder(environment: Environment, name: str) -> str:
@@ -117,8 +152,8 @@ def _runtime_folder(environment: Environment, name: str) -> str:
     folder = os.path.join(named, "jobrun")
     short = len(os.fsencode(os.path.join(folder, name))) <= SOCKET_PATH_MOST
     if named.startswith("/") and short and os.path.isdir(named) and _usable(named):
-        return make_private_folder(folder)
-    return make_private_folder(user_folder("/tmp"))
+        return folder
+    return user_folder("/tmp")
 
 
 def _usable(folder: str) -> bool:
@@ -131,7 +166,7 @@ def user_folder(parent: str) -> str:
     return os.path.join(parent, f"jobrun-{os.geteuid()}")
 
 
-def make_private_folder(folder: str, otherwise: str = "set HOME or XDG_STATE_HOME") -> str:
+def make_private_folder(folder: str, otherwise: str = OTHERWISE) -> str:
     """Makes `folder` (0700) and what is missing above it, then checks it. Raises FolderRefused; `otherwise`: what
     names another place."""
     try:

@@ -8,7 +8,7 @@ import threading
 from pathlib import Path
 from typing import NamedTuple
 
-from jobrun.files.private_files import read_private, write_private
+from jobrun.files.data_files import read_data_file, write_data_file
 from jobrun.model.errors import StorageFull, StoreError
 
 INSECURE = "insecure:"
@@ -65,7 +65,7 @@ class ReadyFile:
         """Only a health check suffers where that can not be written down, so it is told and no more; an older line
         would lie."""
         try:
-            write_private(self._path, f"{ready.line()}\n".encode())
+            write_data_file(self._path, f"{ready.line()}\n".encode())
         except (OSError, StorageFull) as error:
             log.warning("%s can not be written, server health finds no server: %s", self._path, error)
             self._take_away()
@@ -83,7 +83,7 @@ def ready_path(folder: Path) -> Path:
 def read_ready(folder: Path) -> Ready | None:
     """What the folder's last server said; None where it ended cleanly, or none was there. Raises StoreError."""
     try:
-        words = read_private(ready_path(folder), MOST).decode(errors="replace").split()
+        words = read_data_file(ready_path(folder), MOST).decode(errors="replace").split()
     except FileNotFoundError:
         return None
     address = words[1] if len(words) in (2, 3) and words[0] == "ready" else ""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 
+from jobrun.model.amounts import counted
 from jobrun.model.errors import QueueFull
 
 MOST_QUEUED = 10_000
@@ -125,8 +126,8 @@ class Queue:
             return f"{ahead} of {user}'s own jobs {'is' if ahead == 1 else 'are'} ahead of it"
         if not self._turns or self._turns[0] != user:
             return "it is another user's turn to get free slots"
-        wanted = self._lines[user][0].slots
-        return f"it has the next turn and waits for {wanted} of {self._slots} slots: {max(0, self._free)} are free"
+        wanted = counted(self._lines[user][0].slots, "free slot")
+        return f"it has the next turn and waits for {wanted}: {max(0, self._free)} of {self._slots} free"
 
     def waiting_of(self, user: str) -> list[str]:
         """Ids of a user's waiting jobs in their order."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, TypeVar
 
 from jobrun.jobs import request_hash, spec_checks
@@ -27,7 +27,7 @@ from jobrun.model.errors import (
     RequestIdReused,
     ShuttingDown,
 )
-from jobrun.model.job import Job, JobSpec, Secrets
+from jobrun.model.job import DEFAULT_GRACE_NS, Job, JobSpec, Secrets
 from jobrun.model.job_filter import JobFilter
 from jobrun.model.lifecycle import State
 from jobrun.store.jobs import Request
@@ -271,12 +271,16 @@ class JobService:
     def _unfinished(self, user: str) -> list[LiveJob]:
         return [live for live in self._jobs.live.values() if live.job.user == user and not live.ended.is_set()]
 
-    async def stop_all(self, user: str, by: str) -> None:
-        """Stop them, and wait for their ends. For a user who can start no more. Raises ShuttingDown: they are stopping,
-        ask again; OSError: the machine has no room to stop one of them, the others were."""
+    async def stop_all(self, user: str, by: str, stopping: Callable[[str], None]) -> None:
+        """Stop them, `stopping` is called with each one's id, and wait for their ends. For a user who can start no
+        more; none of his jobs has more grace than one that asks for none. Raises ShuttingDown: they are stopping, ask
+        again; OSError: the machine has no room to stop one of them, the others were."""
         if accepting := self._accepting.get(user):
             await asyncio.wait(accepting)
-        untold = self._jobs.stop_each(his := self._unfinished(user), by)
+        untold = self._jobs.stop_each(his := self._unfinished(user), by, DEFAULT_GRACE_NS)
+        for live in his:
+            if live not in untold:
+                stopping(live.id)
         ends = asyncio.gather(*(live.ended.wait() for live in his if live not in untold))
         closing = asyncio.ensure_future(self._closing.wait())
         try:

@@ -34,3 +34,8 @@ def exact_size(size: int) -> str:
         if size and size % (1 << shift) == 0:
             return f"{size >> shift}{unit}"
     return str(size)
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 job`, `2 jobs`: for a noun whose plural takes an s."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

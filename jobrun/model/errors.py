@@ -139,7 +139,7 @@ class MachineTokenNotFound(JobrunError):
     reason = "MACHINE_TOKEN_NOT_FOUND"
 
     def __init__(self) -> None:
-        super().__init__("no such token")
+        super().__init__("no such token that holds: jobrun token list shows yours")
 
 
 class MachineTokenExists(JobrunError):

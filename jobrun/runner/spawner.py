@@ -11,7 +11,7 @@ import select
 
 from jobrun.runner import tree
 from jobrun.runner.claim import boot_id
-from jobrun.runner.supervisor import supervise
+from jobrun.runner.supervisor import rehearse, supervise
 from jobrun.runner.syscalls import Syscalls
 from jobrun.runner.wake import set_dispositions, wake_on
 
@@ -33,6 +33,7 @@ def main(sock: int, data: str, open_files: int) -> None:
     syscalls.restore_libc_signals()
     set_dispositions()
     spawner = Spawner(sock, data, syscalls)
+    spawner.rehearse()
     gc.collect()
     gc.freeze()
     gc.disable()  # what is frozen is never written to, so supervisors share it
@@ -48,6 +49,13 @@ class Spawner:
         self._wake = wake_on(_signal.SIGCHLD)
         self._supervisors: set[int] = set()
         self._open = True
+
+    def rehearse(self) -> None:
+        """Before `serve`. A machine that has no file in memory to give costs each supervisor some time."""
+        try:
+            rehearse(self._boot_id, self._syscalls)
+        except OSError as error:
+            os.write(2, f"no rehearsal: {error.strerror}\n".encode())
 
     def serve(self) -> None:
         """Until the server's end is closed and every child is gone."""

@@ -43,9 +43,19 @@ def release_at(output: Path) -> Release:
 
 def source_version() -> str:
     """VERSION of jobrun/version.py."""
-    found = re.search(r'^VERSION = "([^"]+)"$', (CODE / "version.py").read_text(), re.M)
+    return _constant("version.py", "VERSION")
+
+
+def source_license() -> str:
+    """OWN of jobrun/cli/licenses.py: SPDX's name of jobrun's own licence."""
+    return _constant("cli/licenses.py", "OWN")
+
+
+def _constant(module: str, name: str) -> str:
+    """A string of the product, which nothing here imports."""
+    found = re.search(rf'^{name} = "([^"]+)"$', (CODE / module).read_text(), re.M)
     if found is None:
-        raise BuildError("jobrun/version.py has no VERSION line")
+        raise BuildError(f"jobrun/{module} has no {name} line")
     return found[1]
 
 
@@ -69,7 +79,8 @@ def build_all(output: Path, version: str) -> None:
         raise BuildError(f"more than {_MAX_BYTES:,} bytes: see what the wheels brought, and what can be left out")
     release = release_at(output)
     works = notices.from_json((kept / "licenses.json").read_bytes())
-    release.sbom.write_bytes(sbom.document(works, version=version, build=build, sha256=_sha256(output)))
+    facts = {"version": version, "build": build, "license_": source_license(), "sha256": _sha256(output)}
+    release.sbom.write_bytes(sbom.document(works, **facts))
     release.sums.write_text("".join(f"{_sha256(path)}  {path.name}\n" for path in (output, release.sbom)))
 
 

@@ -19,7 +19,7 @@ MINORS = (11, 12, 13, 10, 14)
 GLIBC = (2, 28)
 EPOCH = 315619200  # 1980-01-02: what a zip can hold in every time zone
 # Beside the packs: what Python starts, what that needs for a first start, and what the header starts in the cache.
-SCRIPTS = ("__main__.py", "unpack.py", "boot.py")
+SCRIPTS = ("__main__.py", "start.py", "unpack.py", "boot.py")
 Entries = Sequence[tuple[str, bytes]]
 
 

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 
 from builder.notices import Part, Work
 
-LICENSE = "Apache-2.0"
-"""Of jobrun itself, as SPDX has it."""
 Component = dict[str, object]
 
 
-def document(works: Sequence[Work], *, version: str, build: str, sha256: str) -> bytes:
-    """The JSON text for a file with that version, BUILD and SHA-256 (hex)."""
+def document(works: Sequence[Work], *, version: str, build: str, license_: str, sha256: str) -> bytes:
+    """The JSON text for a file with that version, BUILD, licence (as SPDX has it) and SHA-256 (hex)."""
     own = f"pkg:generic/jobrun@{version}"
     bom = {
         "bomFormat": "CycloneDX",
@@ -27,7 +25,7 @@ def document(works: Sequence[Work], *, version: str, build: str, sha256: str) ->
                 "name": "jobrun",
                 "version": version,
                 "purl": own,
-                "licenses": [{"expression": LICENSE}],
+                "licenses": [{"expression": license_}],
                 "hashes": [{"alg": "SHA-256", "content": sha256}],
                 "properties": [{"name": "jobrun:build", "value": build}],
             }

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 from jobrun.cli.command import Command
-from jobrun.cli.help import ABOUT, FIRST_STEPS, IDS, PLACES, option_text, paragraphs, summary_sentence, usage
+from jobrun.cli.help import ABOUT, FIRST_STEPS, ID, PLACES, VALUES, option_text, paragraphs, summary_sentence, usage
 from jobrun.cli.options import Option
 from jobrun.cli.registry import GROUPS, LATER, load
 from reference.markdown import block, code, page, paragraph, section, table
 
-VALUES = (
-    ("DUR", "digits, an optional fraction, and ms, s, m, h or d; over 0, at most 366d; a grace may be 0s"),
-    ("SIZE", "bytes, or a whole number and K, M, G or T (1024); at most 2^53"),
-    ("N", "a whole number from 1 to 2^31-1"),
-    ("ID", IDS.removeprefix("ID is ").rstrip(".")),
-    ("ADDR", "HOST[:PORT] with TLS; insecure:127.0.0.1:PORT without, loopback alone; unix:PATH"),
-    ("TIME", "RFC 3339, such as 2026-01-31T08:15:30Z; or a DUR ago"),
-)
 OPTIONS = """\
 `jobrun COMMAND [OPTIONS] [--] [ARGV...]`. Options end at the first word that is none, so `jobrun run make -j4` gives
-`-j4` to make. A value may be joined or apart: `--timeout 10m`, `--timeout=10m`, `-n5`. `-h` or `--help` of every
-command prints its help.
+`-j4` to make. A value may be joined or apart: `--timeout 10m`, `--timeout=10m`, `-n5`. `-h` or `--help`
+anywhere among a command's words prints its help; behind the program of run and start it is the program's.
 """
 
 
 def commands_page() -> str:
     """The page."""
     steps = table(("command", "does"), [(code(line), text) for line, text in FIRST_STEPS])
-    values = table(("value", "is"), [(code(name), text) for name, text in VALUES])
+    values = table(("value", "is"), [(code(name), text) for name, text in (("ID", ID), *VALUES.items())])
     return page(
         "Commands",
         paragraph(ABOUT),
@@ -39,8 +31,7 @@ def commands_page() -> str:
 
 
 def _group(title: str, names: list[str]) -> str:
-    commands = [command for command in map(load, names) if command is not None]
-    return section(title, *(_command(one) for command in commands for one in (command, *command.below)))
+    return section(title, *(_command(one) for command in map(load, names) for one in (command, *command.below)))
 
 
 def _command(command: Command) -> str:

@@ -21,7 +21,7 @@ from jobrun.wire.gen.jobrun.v1 import (
     token_service_pb2,
     token_service_pb2_grpc,
 )
-from tests.api.conftest import WITHIN_S, Server
+from tests.api.source_server import WITHIN_S, Server
 
 PASSWORD = "s3cr3t-of-the-user"
 

@@ -10,7 +10,7 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # no stubs
 
-from tests.api.conftest import WITHIN_S
+from tests.api.source_server import WITHIN_S
 
 
 @dataclasses.dataclass(frozen=True)

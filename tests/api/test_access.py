@@ -16,9 +16,9 @@ from grpc_reflection.v1alpha import reflection_pb2  # type: ignore[import-untype
 
 import jobrun.wire.gen.jobrun.v1 as generated
 from jobrun.wire.gen.jobrun.v1 import auth_service_pb2
-from tests.api.conftest import WITHIN_S
 from tests.api.login import Actor, LoginServer, serving_users
 from tests.api.refusals import Refused, refused, taken_apart
+from tests.api.source_server import WITHIN_S
 
 V1 = "/jobrun.v1."
 OPEN = {f"{V1}AuthService/IssueToken", *(f"/grpc.health.v1.Health/{name}" for name in ("Check", "Watch", "List"))}

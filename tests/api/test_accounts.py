@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import ssl
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import grpc
@@ -33,18 +32,11 @@ from jobrun.wire.gen.jobrun.v1.job_service_pb2 import (
     StartRequest,
     WatchRequest,
 )
-from tests.api.conftest import WITHIN_S, Server
 from tests.api.login import LoginServer, serving_users
 from tests.api.refusals import refused, taken_apart
+from tests.api.source_server import WITHIN_S, Server
 from tests.api.test_access import methods
 from tests.api.test_trouble import failing
-
-
-@pytest.fixture(scope="module")
-def office() -> Iterator[LoginServer]:
-    """A server whose users the tests of this module share."""
-    with serving_users() as server:
-        yield server
 
 
 def test_without_login_everybody_is_its_owner(private: Server) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from jobrun.wire.gen.jobrun.v1 import job_pb2, job_service_pb2
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import ListFilter, ListRequest, LogsRequest, LogsResponse, WatchRequest
-from tests.api.conftest import WITHIN_S, Server
 from tests.api.refusals import refused
+from tests.api.source_server import WITHIN_S, Server
 
 WROTE_BOTH = ("/bin/sh", "-c", "echo one; echo two >&2")
 

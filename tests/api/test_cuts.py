@@ -20,19 +20,12 @@ from jobrun.wire.gen.jobrun.v1.job_service_pb2 import (
     StopRequest,
     WatchRequest,
 )
-from tests.api.conftest import WITHIN_S
 from tests.api.login import Actor, LoginServer, serving_users
 from tests.api.refusals import refused, taken_apart
+from tests.api.source_server import WITHIN_S
 
 AT_ONCE_S = 5.0
 """What an end may take to reach who is under way; a good one takes none of it."""
-
-
-@pytest.fixture(scope="module")
-def office() -> Iterator[LoginServer]:
-    """A server whose tokens last."""
-    with serving_users() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

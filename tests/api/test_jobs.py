@@ -13,8 +13,8 @@ import pytest
 from jobrun.jobfile import layout
 from jobrun.wire.gen.jobrun.v1 import job_pb2, job_service_pb2
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import ListFilter, ListRequest, LogsRequest, WatchRequest
-from tests.api.conftest import WITHIN_S, Server
 from tests.api.refusals import refused
+from tests.api.source_server import WITHIN_S, Server
 
 FINISHED = job_service_pb2.JOB_STATE_FINISHED
 EVERY_STATE = ("JOB_STATE_QUEUED", "JOB_STATE_STARTING", "JOB_STATE_RUNNING", "JOB_STATE_FINISHED")

@@ -21,18 +21,11 @@ from jobrun.wire.gen.jobrun.v1.job_service_pb2 import (
     StopRequest,
     WatchRequest,
 )
-from tests.api.conftest import WITHIN_S
-from tests.api.login import Actor, LoginServer, serving_users
+from tests.api.login import Actor, LoginServer
 from tests.api.refusals import refused, told
+from tests.api.source_server import WITHIN_S
 
 NO_JOB = "22222222"
-
-
-@pytest.fixture(scope="module")
-def office() -> Iterator[LoginServer]:
-    """A server whose users the tests of this module share."""
-    with serving_users() as server:
-        yield server
 
 
 @pytest.fixture(scope="module")

@@ -5,21 +5,13 @@ from __future__ import annotations
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from jobrun.files.ready_file import Ready, ReadyFile, read_ready, ready_path
-from tests.api.conftest import WITHIN_S
-from tests.api.login import LoginServer, serving_users
-
-
-@pytest.fixture(scope="module")
-def office() -> Iterator[LoginServer]:
-    """A server that the tests of this module share."""
-    with serving_users() as server:
-        yield server
+from tests.api.login import LoginServer
+from tests.api.source_server import WITHIN_S
 
 
 def hang_up(server: LoginServer, words: str) -> None:

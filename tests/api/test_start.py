@@ -9,8 +9,8 @@ import grpc
 import pytest
 
 from jobrun.wire.gen.jobrun.v1 import job_pb2, job_service_pb2
-from tests.api.conftest import WITHIN_S, Server
 from tests.api.refusals import refused
+from tests.api.source_server import WITHIN_S, Server
 
 SHELL = ("/bin/sh", "-c")
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from jobrun.jobfile import file, layout
 from jobrun.wire.gen.jobrun.v1 import job_pb2
 from jobrun.wire.gen.jobrun.v1.job_service_pb2 import GetStatusRequest, ListRequest, WatchRequest
-from tests.api.conftest import WITHIN_S, Server
 from tests.api.refusals import refused
+from tests.api.source_server import WITHIN_S, Server
 
 FULL = "database or disk is full"
 """What SQLite says of a full disk."""

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.attack.caller import Caller
+from tests.attack.spoil import SPOILED
 from tests.attack.victim import PASSWORD, Victim
 from tests.e2e.accounts import Account
-
-STRANGER = 12345
-"""A uid of nobody's."""
 
 
 @pytest.fixture(scope="module")
@@ -41,50 +38,8 @@ def config(account: Account) -> Iterator[Path]:
     kept.rename(account.config)
 
 
-def _readable(path: Path) -> None:
-    path.chmod(0o644)
-
-
-def _writable(path: Path) -> None:
-    path.chmod(0o620)
-
-
-def _link(path: Path) -> None:
-    real = path.with_name("real")
-    path.rename(real)
-    path.symlink_to(real)
-
-
-def _fifo(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path, 0o600)
-
-
-def _folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir(0o700)
-
-
-def _large(path: Path) -> None:
-    with path.open("r+b") as file:
-        file.truncate(1 << 30)
-
-
-def _anothers(path: Path) -> None:
-    if os.getuid() != 0:
-        pytest.skip("only root can give files away")
-    os.chown(path, STRANGER, STRANGER)
-
-
-SPOILED: dict[str, Callable[[Path], None]] = {
-    "readable by all": _readable,
-    "writable by its group": _writable,
-    "a link": _link,
-    "a fifo": _fifo,
-    "a folder": _folder,
-    "1 GiB": _large,
-    "another user's": _anothers,
-}
+HOWS = [how for how in SPOILED if how not in ("a link to nothing", "another user's, for all to write")]
+"""Left out: one is as no file, the other as another user's."""
 
 
 def secret_files(config: Path) -> list[Path]:
@@ -92,7 +47,7 @@ def secret_files(config: Path) -> list[Path]:
     return [path for path in config.rglob("*") if path.is_file() and b"refresh" in path.read_bytes()]
 
 
-@pytest.mark.parametrize("how", SPOILED)
+@pytest.mark.parametrize("how", HOWS)
 def test_a_session_file(account: Account, config: Path, how: str) -> None:
     """Others would have the session, or have put in one of theirs, whose owner then sees each command; a fifo would
     hold up every command for ever."""
@@ -118,7 +73,7 @@ def test_the_file_of_known_servers(account: Account, config: Path, how: str) -> 
 
 
 def test_a_config_home_that_is_a_link(account: Account, config: Path) -> None:
-    """As above, for all of it."""
+    """Whoever made the link would have every session that is written there."""
     moved = account.root / "moved"
     config.rename(moved)
     config.symlink_to(moved)
@@ -131,15 +86,15 @@ def test_a_config_home_that_is_a_link(account: Account, config: Path) -> None:
 
 
 def test_a_config_home_of_anothers(account: Account, config: Path) -> None:
-    """As above."""
-    _anothers(config)
+    """Its owner could put in a session of his, and see each command."""
+    SPOILED["another user's"](config)
     done = account.jobrun("whoami")
     assert done.code in (1, 4)
     assert str(config) in done.refused(done.code)
 
 
 def test_a_config_home_that_all_may_write(account: Account, config: Path) -> None:
-    """As above; it is closed, or refused."""
+    """Everybody could put in a session of his: it is closed, or refused."""
     config.chmod(0o777)
     done = account.jobrun("whoami")
     if done.code:

@@ -7,18 +7,17 @@ import os
 import select
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.attack.spoil import SPOILED, STRANGER, anothers_for_all
 from tests.attack.victim import Victim, victim
 from tests.e2e.client import Result
 from tests.e2e.deadline import patience
 
 KEYS = ["tls.pem", "access-token-key.pem"]
-STRANGER = 12345
-"""A uid of nobody's."""
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +69,7 @@ def test_a_folder_of_anothers(folder: Victim) -> None:
 
 @root_only
 def test_an_empty_folder_of_anothers(folder: Victim, tmp_path: Path) -> None:
-    """As above, before there was a server."""
+    """Before there was a server somebody could lay a trap: its keys would be his."""
     trap = tmp_path / "trap"
     trap.mkdir()
     os.chown(trap, STRANGER, STRANGER)
@@ -98,7 +97,7 @@ def test_a_folder_that_is_a_link(folder: Victim) -> None:
 
 
 def test_a_folder_that_is_a_file(folder: Victim) -> None:
-    """A traceback."""
+    """A mistyped --data would end in a traceback."""
     shutil.rmtree(folder.data)
     folder.data.write_bytes(b"")
     refused(folder)
@@ -106,60 +105,15 @@ def test_a_folder_that_is_a_file(folder: Victim) -> None:
     folder.data.mkdir()
 
 
-def _readable(path: Path) -> None:
-    path.chmod(0o644)
-
-
-def _writable(path: Path) -> None:
-    path.chmod(0o620)
-
-
-def _link(path: Path) -> None:
-    real = path.with_name("real")
-    path.rename(real)
-    path.symlink_to(real)
-
-
-def _dangling(path: Path) -> None:
-    path.unlink()
-    path.symlink_to(path.parent.parent / "elsewhere")
-
-
-def _fifo(path: Path) -> None:
-    path.unlink()
-    os.mkfifo(path, 0o600)
-
-
-def _folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir(0o700)
-
-
-def _anothers(path: Path) -> None:
-    if os.getuid() != 0:
-        pytest.skip("only root can give files away")
-    os.chown(path, STRANGER, STRANGER)
-
-
-def _anothers_for_all(path: Path) -> None:
-    _anothers(path)
-    path.chmod(0o666)
-
-
-SPOILED: dict[str, Callable[[Path], None]] = {
-    "readable by all": _readable,
-    "writable by its group": _writable,
-    "a link": _link,
-    "a link to nothing": _dangling,
-    "a fifo": _fifo,
-    "a folder": _folder,
-    "another user's": _anothers,
-    "another user's, for all to write": _anothers_for_all,
+FOREIGN = [how for how in SPOILED if how not in ("readable by all", "writable by its group", "1 GiB")]
+TRIED = {
+    "access-token-key.pem": list(SPOILED),
+    "tls.pem": ["readable by all", "a link", "a fifo", "another user's"],
+    "users.db": FOREIGN,
+    "jobs.db": ["a link"],
+    "lock": ["a link"],
+    "audit.jsonl": FOREIGN,
 }
-
-
-FOREIGN = [how for how in SPOILED if how not in ("readable by all", "writable by its group")]
-TRIED = {"access-token-key.pem": list(SPOILED), "users.db": FOREIGN, "tls.pem": ["a fifo"], "audit.jsonl": FOREIGN}
 """Left out: what is harmless in a folder that nobody else may enter, and what other tests have for the certificate."""
 
 
@@ -178,7 +132,7 @@ def test_a_database_that_somebody_else_left(folder: Victim, name: str) -> None:
     """Where the folder was open to others once, his users and jobs would be taken for the server's own."""
     path = folder.data / name
     path.touch()
-    _anothers_for_all(path)
+    anothers_for_all(path)
     assert name in refused(folder)
 
 

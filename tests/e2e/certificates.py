@@ -44,6 +44,21 @@ class Authority:
         return path
 
 
+class Operator:
+    """Somebody whose server has a certificate of an authority; the server's user may read its files."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = Authority(folder)
+        self.certificate, self.key = folder / "server.crt", folder / "server.key"
+        self.config = f"[server]\ncertificate = {self.certificate}\nkey = {self.key}\n"
+        self.renew("first")
+
+    def renew(self, name: str) -> None:
+        """Puts a new certificate of the same authority in place, as certbot does."""
+        for made, used in zip(self.authority.issue(name), (self.certificate, self.key), strict=True):
+            made.rename(used)
+
+
 def _named(name: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
 

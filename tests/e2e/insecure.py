@@ -19,7 +19,9 @@ from tests.e2e.processes import Process, descendants, opened
 NOBODY = 65534
 """A uid with no rights: root is refused without login."""
 
-NO_WALLS = ("--isolation", "none", "--listen", "127.0.0.1:0")
+LOCAL = ("--listen", "127.0.0.1:0")
+"""At a free port of this machine."""
+NO_WALLS = ("--isolation", "none", *LOCAL)
 """A server that isolates nothing must say so."""
 
 
@@ -58,6 +60,10 @@ class Nobody:
             out, err = popen.communicate()
             raise AssertionError(f"it did not end: {out!r} {err!r}") from None
         return Result(popen.returncode, out, err)
+
+    def start_refused(self, code: int, *more: str | Path) -> str:
+        """Why a server does not start: its one line. `more` is in the place of where to listen."""
+        return self.jobrun("server", "--data", self.data, *(more or LOCAL)).refused(code)
 
     def close(self) -> None:
         """Removes the folders."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 import pytest
 
@@ -97,3 +98,16 @@ def test_a_user_may_not_read_it(user: Account) -> None:
     """Everybody would know when everybody else comes and goes."""
     user.log_in(password="a much better one").passed()
     user.jobrun("audit", "show").refused(1)
+
+
+def test_a_record_that_is_shown_in_part_says_so(accounts: Accounts) -> None:
+    """Who looks for a break-in by `--since 1d` would take the last hundred lines for the whole day."""
+    line = {"time_ns": time.time_ns(), "user": "ghost", "machine_token": "", "address": "192.0.2.1"}
+    line |= {"action": "login", "target": "", "outcome": "ok", "count": 1}
+    with open(accounts.server.data / "audit.jsonl", "a") as file:
+        file.write(f"{json.dumps(line)}\n" * 101)
+    part = accounts.admin.jobrun("audit", "show", "--user", "ghost", "--since", "1d").passed()
+    assert part.out.count("ghost") == 100
+    assert part.err == "jobrun: the newest 100, and there may be more: -n takes up to 1000\n"
+    whole = accounts.admin.jobrun("audit", "show", "--user", "ghost", "-n", "1000").passed()
+    assert (whole.out.count("ghost"), whole.err) == (101, "")

@@ -85,7 +85,7 @@ def test_hangup_leaves_the_job_running(warm: Home) -> None:
 
 
 def test_a_killed_client_leaves_the_job_running(warm: Home) -> None:
-    """As above, for a laptop that dies."""
+    """A laptop that dies would end the build of the night."""
     gate = warm.gate()
     client = running(warm, gate)
     client.signal(signal.SIGKILL)
@@ -131,7 +131,7 @@ def test_looking_only_looks(warm: Home, way: list[str], number: int) -> None:
 
 @pytest.mark.parametrize("way", [["attach"], ["logs", "-f"]], ids=["attach", "logs"])
 def test_looking_through_a_broken_pipe(warm: Home, way: list[str]) -> None:
-    """As above, for `attach | head`."""
+    """`jobrun attach ID | head` would stop somebody's job."""
     gate = warm.gate()
     job = warm.start("sh", "-c", f"{gate.hold} exec yes")
     client = warm.client(*way, job)

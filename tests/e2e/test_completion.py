@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.accounts import Accounts
 from tests.e2e.client import BUILT
 from tests.e2e.deadline import patience
 from tests.e2e.home import Home
@@ -32,6 +33,9 @@ TYPED = [
     ("jobrun run --cwd=fo", "jobrun run --cwd=folder\\ two/"),
     ("jobrun start job-of-th", "jobrun start job-of-this-test "),
     ("jobrun run --name x -- job-of-th", "jobrun run --name x -- job-of-this-test "),
+    ("jobrun run ./bin/job-of-th", "jobrun run ./bin/job-of-this-test "),
+    ("jobrun run -- ./folder\\ tw", "jobrun run -- ./folder\\ two/"),
+    ("jobrun run folder\\ two/p", "jobrun run folder\\ two/program "),
     ("jobrun run cat file\\ ", "jobrun run cat file\\ one "),
     ("jobrun run cat 'file o", "jobrun run cat 'file one' "),
     ("jobrun attach @la", "jobrun attach @last "),
@@ -39,6 +43,8 @@ TYPED = [
 """What is typed before TAB, and the line behind it."""
 OF_THE_PROGRAM = [("jobrun run -- ls --colo", "--color"), ("jobrun run ls --colo", "--color")]
 """Where the job's program has a completion of its own."""
+OF_THE_SHELL = "job-of-this-function() { :; }\nalias job-of-this-alias=true\n"
+"""What no job can run."""
 PACKAGE = ". /usr/share/bash-completion/bash_completion\n"
 
 
@@ -51,6 +57,8 @@ def shells(home: Home) -> Home:
     home.script("bin/job-of-this-test", "#!/bin/sh\n")
     (home.work / "file one").touch()
     (home.work / "folder two").mkdir()
+    home.script("folder two/program", "#!/bin/sh\n")
+    (home.work / "folder two" / "prose").touch()
     home.env["PATH"] = f"{programs}:{home.env['PATH']}"
     for shell in SHELLS:
         (home.work / f"jobrun.{shell}").write_text(home.jobrun("completion", shell).passed().out)
@@ -81,7 +89,7 @@ class Prompt:
 def bash(home: Home, before: str = "") -> Iterator[Prompt]:
     """Without a package, unless that comes `before`."""
     show = 'bind -x \'"\\C-g": printf "<<%s>>" "$READLINE_LINE"\''
-    setup = f"{before}source ./jobrun.bash\n{show}"
+    setup = f"{before}{OF_THE_SHELL}source ./jobrun.bash\n{show}"
     prompt = Prompt(home, ["bash", "--norc", "--noprofile", "-i"], setup)
     with contextlib.closing(prompt):
         yield prompt
@@ -91,7 +99,7 @@ def bash(home: Home, before: str = "") -> Iterator[Prompt]:
 def zsh(home: Home, before: str = "") -> Iterator[Prompt]:
     """With its own completions."""
     show = 'show() { print -rn -- "<<$BUFFER>>" }\nzle -N show\nbindkey "^G" show'
-    setup = f"{before}autoload -U compinit\ncompinit -u -D\nsource ./jobrun.zsh\n{show}"
+    setup = f"{before}{OF_THE_SHELL}autoload -U compinit\ncompinit -u -D\nsource ./jobrun.zsh\n{show}"
     prompt = Prompt(home, ["zsh", "-f", "-i"], setup)
     with contextlib.closing(prompt):
         yield prompt
@@ -99,7 +107,8 @@ def zsh(home: Home, before: str = "") -> Iterator[Prompt]:
 
 def fish(home: Home, typed: str) -> list[str]:
     """What fish offers, one after the other."""
-    words = ["fish", "-c", f"source ./jobrun.fish; complete -C {shlex.quote(typed)}"]
+    shells_own = "function job-of-this-function; end; alias job-of-this-alias=true"
+    words = ["fish", "-c", f"{shells_own}; source ./jobrun.fish; complete -C {shlex.quote(typed)}"]
     done = subprocess.run(
         words, env=home.environment(), cwd=home.work, capture_output=True, timeout=patience(30), check=True
     )
@@ -137,25 +146,53 @@ def test_ids_are_offered_and_names_are_only_text(shells: Home) -> None:
     job, other = (shells.start("--name", name, "--", "true") for name in (NASTY, SUBSTITUTION))
     typed, line = f"jobrun status {job[:-2]}", f"jobrun status {job} "
     (Path(shells.env["HOME"]) / "bin").symlink_to(shells.work / "bin")
+    (shells.work / "folder two" / "jobrun").symlink_to(BUILT)
     assert fish(shells, typed) == [job]
     assert fish(shells, "jobrun status ") == [other, job, "@last"]
     with bash(shells) as alone, bash(shells, PACKAGE) as packaged, zsh(shells) as last:
         assert [prompt.complete(typed) for prompt in (alone, packaged)] == [line, line]
         assert last.complete(typed).rstrip() == line.rstrip()
         for prompt in (alone, packaged, last):
-            assert prompt.complete(f"~/bin/{typed}").rstrip() == f"~/bin/{line}".rstrip()
+            for place in ("~/bin/", "./folder\\ two/"):
+                assert prompt.complete(place + typed).rstrip() == (place + line).rstrip()
         assert alone.complete("jobrun rm --local no-such") == "jobrun rm --local no-such"
     assert not list(shells.work.rglob("made"))
 
 
-def test_no_server_is_started_to_complete_ids(shells: Home) -> None:
-    """TAB would start a server, and wait for it."""
+def test_nothing_is_made_or_started_to_complete(shells: Home) -> None:
+    """TAB would start a server, and wait for it, or leave folders in a home that never had a job."""
+    asking = ("jobrun stop --server ", "jobrun login ", "jobrun user set ", "jobrun token revoke ")
     with bash(shells) as prompt, zsh(shells) as other:
         assert prompt.complete("jobrun wait @l") == "jobrun wait @last "
         assert other.complete("jobrun wait @l") == "jobrun wait @last "
+        for typed in asking:
+            assert [prompt.complete(typed), other.complete(typed)] == [typed, typed]
     assert fish(shells, "jobrun wait ") == ["@last"]
-    assert not shells.server_pids()
+    assert not [offer for typed in asking for offer in fish(shells, typed)]
+    places = [shells.state, shells.runtime, *(Path(shells.env[name]) for name in ("HOME", "XDG_CONFIG_HOME"))]
+    made = [path for place in places for path in place.rglob("*jobrun*")]
+    assert not made
     assert "no private server" in shells.jobrun("list", "--no-start").refused(1)
+
+
+def test_names_are_offered(shells: Home, accounts: Accounts) -> None:
+    """An admin would have to list users and tokens first, and whoever has several servers to remember their ports."""
+    ann, admin = accounts.add_only(name="completed-user"), accounts.admin
+    admin.jobrun("token", "create", "Completed.token").passed()
+    shells.env.update({"XDG_CONFIG_HOME": admin.env["XDG_CONFIG_HOME"], "HOME": admin.env["HOME"]})
+    address = admin.server_address
+    typed = [
+        ("jobrun user set completed", f"jobrun user set {ann.name} "),
+        ("jobrun audit show --user=completed", f"jobrun audit show --user={ann.name} "),
+        ("jobrun token revoke Comp", "jobrun token revoke Completed.token "),
+        (f"jobrun login {address[:-2]}", f"jobrun login {address} "),
+        (f"jobrun list --server={address[:3]}", f"jobrun list --server={address} "),
+    ]
+    with bash(shells) as alone, bash(shells, PACKAGE) as packaged, zsh(shells) as last:
+        for before, line in typed:
+            lines = {prompt.complete(before).rstrip() for prompt in (alone, packaged, last)}
+            assert lines == {line.rstrip()}
+    assert [fish(shells, before) for before, _ in typed] == [[line.split()[-1]] for _, line in typed]
 
 
 def test_words_of_a_line_are_never_run(shells: Home) -> None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +16,8 @@ from jobrun.cli.command import Command
 from jobrun.cli.options import Option, parse_words
 from jobrun.cli.registry import MODULES, load
 from jobrun.config.server_file import read_server_file
+from tests.e2e.accounts import Accounts
+from tests.e2e.deadline import patience
 from tests.e2e.documentation import ROOT, Reader, anchors, blocks, without_blocks
 from tests.e2e.home import Home
 
@@ -31,6 +37,9 @@ ELSEWHERE_PROGRAMS = (
     "sudo -Hu jobrun /usr/local/bin/jobrun ",
     "docker compose ",
     "python3 build.py ",
+    "python3 -m ",
+    "sudo rm ",
+    "sudo userdel ",
     "jobrun server --insecure ",
     "grpcurl ",
     "rm -rf ~/.cache/jobrun ",
@@ -75,7 +84,7 @@ def test_what_a_page_shows_is_what_happens(reader: Reader, page: Path) -> None:
 def test_nothing_is_shown_that_no_test_looks_at(page: Path) -> None:
     """A command could be left out of the tests by a word behind the fence."""
     for block in blocks(page):
-        assert block.kind in (*RUN, ELSEWHERE, "ini", "yaml"), f"{name(page)}:{block.line}: {block.kind}"
+        assert block.kind in (*RUN, ELSEWHERE, "ini", "yaml", "python"), f"{name(page)}:{block.line}: {block.kind}"
         if block.kind == ELSEWHERE:
             for line in block.text.splitlines():
                 assert line.startswith(ELSEWHERE_PROGRAMS), f"{name(page)}:{block.line}: {line}"
@@ -98,11 +107,53 @@ def test_every_link_leads_somewhere() -> None:
     assert found == {}
 
 
+def test_the_index_has_every_page() -> None:
+    """A page that no other names would be found by nobody."""
+    index = (ROOT / "docs/README.md").read_text()
+    pages = {str(page.relative_to(ROOT / "docs")) for page in PAGES[1:]} - {"README.md"}
+    assert {page for page in pages if f"({page})" not in index} == set()
+
+
+def texts() -> Iterator[str]:
+    """All that the program can say, in pieces as its sources have them."""
+    yield (ROOT / "packaging/header.sh").read_text()
+    for source in (*ROOT.glob("jobrun/**/*.py"), *ROOT.glob("packaging/*.py")):
+        for node in ast.walk(ast.parse(source.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield node.value
+
+
+def test_messages_that_are_explained_are_said() -> None:
+    """Who looks for the line that he got would not find it."""
+    page = (ROOT / "docs/how-to/troubleshoot.md").read_text()
+    first_columns = re.findall(r"^\| (`[^|]*|\d[^|]*) \|", page, re.M)
+    told = [text for column in first_columns for text in re.findall(r"`([^`]+)`", column) if " " in text]
+    assert len(told) > 20
+    said = list(texts())
+    pieces = [piece.strip() for line in told for piece in line.split("…") if piece.strip()]
+    assert [piece for piece in pieces if not any(piece in text for text in said)] == []
+
+
+def test_the_python_program_works(accounts: Accounts, tmp_path: Path) -> None:
+    """A programmer would begin with something that does not run."""
+    (block,) = [block for page in PAGES for block in blocks(page) if block.kind == "python"]
+    (tmp_path / "client.py").write_text(block.text)
+    protocol = sorted(map(str, (ROOT / "proto").glob("jobrun/v1/*.proto")))
+    stubs = ["-I", str(ROOT / "proto"), "--python_out=.", "--grpc_python_out=.", *protocol]
+    subprocess.run([sys.executable, "-m", "grpc_tools.protoc", *stubs], cwd=tmp_path, check=True)
+    env = {
+        "PATH": os.environ["PATH"],
+        "JOBRUN_TOKEN": accounts.add().jobrun("token", "create", "ci").passed().out.strip(),
+    }
+    words = [sys.executable, "client.py"]
+    done = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, timeout=patience(30), check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (3, b"hello\n", b"")
+
+
 def commands() -> Iterator[Command]:
     """All that the program has."""
     for word in MODULES:
         command = load(word)
-        assert command is not None
         yield from (command, *command.below)
 
 
@@ -123,8 +174,8 @@ def code(page: Path) -> str:
 def test_every_command_and_option_that_a_page_names_is_there(page: Path) -> None:
     """A reader would type what the program refuses."""
     for words in called(code(page)):
+        assert words[0] in MODULES, f"{name(page)}: jobrun {words}"
         command = load(words[0])
-        assert command is not None, f"{name(page)}: jobrun {words}"
         command, rest = command.choose(words[1:])
         parse_words(command.name, (*command.options, HELP), rest, mixed=command.mixed)
 

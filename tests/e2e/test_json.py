@@ -63,13 +63,14 @@ def test_values_of_the_environment_are_never_shown(warm: Home) -> None:
 
 
 def test_list_prints_one_a_line(warm: Home) -> None:
-    """As above, for many."""
+    """A program that reads line by line would get half an object."""
     jobs = [warm.start("--name", "three", "sh", "-c", f"exit {n}") for n in range(3)]
     for job in jobs:
         warm.wait(job)
     listed = objects(warm.jobrun("list", "-a", "--json", "--filter", "name=three").passed().out)
     assert [job["id"] for job in listed] == jobs[::-1], "newest first"
     assert [job["finished"]["exit_code"] for job in listed] == [2, 1, 0]
+    assert "exclude each other" in warm.jobrun("list", "-q", "--json").refused(2)
 
 
 def test_filters(warm: Home) -> None:

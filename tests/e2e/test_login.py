@@ -17,18 +17,6 @@ LINE = re.compile(r"^jobrun login --user admin --fingerprint sha256:[0-9a-f]{64}
 
 
 @pytest.fixture
-def newcomer(accounts: Accounts) -> Account:
-    """A HOME that has never seen the server; its user has an account."""
-    return accounts.add_only()
-
-
-@pytest.fixture(scope="module")
-def member(accounts: Accounts) -> Account:
-    """A user who is logged in; the tests that share him leave him so."""
-    return accounts.add()
-
-
-@pytest.fixture
 def stranger(accounts: Accounts) -> Account:
     """A HOME that has never seen the server; its user has no account there."""
     return accounts.another_home("stranger", "not the right one")
@@ -247,48 +235,6 @@ def test_logout_all_ends_every_session(newcomer: Account, accounts: Accounts) ->
     newcomer.jobrun("list").refused(4)
     assert gate.held()
     accounts.admin.jobrun("stop", told.split("job ")[1].split()[0]).passed()
-
-
-def test_passwd_ends_the_other_sessions_and_no_tokens(newcomer: Account, accounts: Accounts) -> None:
-    """A thief's session would outlive the new password, or every pipeline break with it."""
-    newcomer.log_in().passed()
-    other = accounts.another_home(newcomer.name, newcomer.password)
-    other.log_in().passed()
-    token = newcomer.jobrun("token", "create", "ci").passed().out.strip()
-    words = f"{newcomer.password}\na much better one\n".encode()
-    newcomer.jobrun("passwd", "--password-stdin", stdin=words).passed()
-    newcomer.jobrun("run", "true").passed()
-    other.jobrun("list").refused(4)
-    other.jobrun("run", "true", env={"JOBRUN_TOKEN": token}).passed()
-    other.log_in().refused(1)
-    other.log_in(password="a much better one").passed()
-
-
-def test_passwd_at_a_terminal(newcomer: Account) -> None:
-    """A slip of the finger would be the new password."""
-    newcomer.log_in().passed()
-    for second, code in (("another one!", 1), ("a much better one", 0)):
-        terminal = newcomer.terminal("passwd")
-        for text in (newcomer.password, "a much better one", second):
-            terminal.wait_for("(password|again).*: ?")
-            terminal.type(text)
-        left, shown = terminal.finish()
-        assert left == code, shown
-        assert "better" not in shown
-
-
-def test_a_new_password_that_can_be_none(member: Account, accounts: Accounts) -> None:
-    """The error would name a field of the protocol, which nobody typed."""
-    told = member.jobrun("passwd", "--password-stdin", stdin=f"{member.password}\nshort\n".encode()).refused(1)
-    assert told.startswith("jobrun: the new password: ")
-    told = accounts.admin.jobrun("user", "add", "--password-stdin", "new", stdin=b"short\n").refused(1)
-    assert told.startswith("jobrun: the password: ")
-
-
-def test_passwd_asks_for_the_one_that_holds(member: Account) -> None:
-    """Whoever finds an open terminal could take the account over."""
-    member.jobrun("passwd", "--password-stdin", stdin=b"not this one\na much better one\n").refused(4)
-    member.jobrun("list").passed()
 
 
 def test_logout_while_the_server_is_away(cache: Path, nobodys_cache: Path) -> None:

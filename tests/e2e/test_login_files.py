@@ -4,15 +4,7 @@ from __future__ import annotations
 
 import os
 
-import pytest
-
-from tests.e2e.accounts import Account, Accounts
-
-
-@pytest.fixture(scope="module")
-def member(accounts: Accounts) -> Account:
-    """A user who is logged in; each test leaves him so."""
-    return accounts.add()
+from tests.e2e.accounts import Account
 
 
 def test_the_files_of_a_login(member: Account) -> None:

@@ -3,39 +3,15 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.accounts import Account, Accounts
-from tests.e2e.certificates import Authority
+from tests.e2e.certificates import Operator
 from tests.e2e.home import Home
 from tests.e2e.tls_server import tls_server
-
-
-class Operator:
-    """Somebody whose server has a certificate of an authority that the system trusts."""
-
-    def __init__(self, authority: Authority) -> None:
-        self.authority = authority
-        self.certificate, self.key = authority.folder / "server.crt", authority.folder / "server.key"
-        self.renew("first")
-        self.config = f"[server]\ncertificate = {self.certificate}\nkey = {self.key}\n"
-
-    def renew(self, name: str) -> None:
-        """Puts a new certificate of the same authority in place, as certbot does."""
-        for made, used in zip(self.authority.issue(name), (self.certificate, self.key), strict=True):
-            made.rename(used)
-
-
-@pytest.fixture
-def operator() -> Iterator[Operator]:
-    """An operator with a certificate, in a folder that the server's user may read."""
-    with tempfile.TemporaryDirectory(prefix="jo-", dir="/tmp") as name:
-        Path(name).chmod(0o755)
-        yield Operator(Authority(Path(name)))
 
 
 def roots(operator: Operator) -> Mapping[str, str]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import itertools
 import os
 import re
+import signal
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from tests.e2e.accounts import Account, Accounts
+from tests.e2e.deadline import Deadline
 from tests.e2e.home import Home, new_home
 
 pytestmark = pytest.mark.usefixtures("accounts")
@@ -205,6 +208,55 @@ def test_a_token_that_could_not_be_printed(owner: Account) -> None:
     assert (left.code, left.err) == (141, "")
     names = {token["name"] for token in owner.facts("token", "list")}
     assert not names & {"unseen", "unheard"}
+
+
+@pytest.mark.parametrize("closed", [">&-", ">/dev/null"])
+def test_a_token_that_nobody_would_read_is_not_made(owner: Account, closed: str) -> None:
+    """It would hold for 90 days, and be nowhere."""
+    told = owner.shell(f"jobrun token create unread {closed}").refused(1)
+    assert "stdout" in told
+    assert "unread" not in {token["name"] for token in owner.facts("token", "list")}
+
+
+def test_who_leaves_before_a_token_was_read_knows_how_to_end_it(owner: Account) -> None:
+    """After Ctrl-C a token would hold for 90 days that nobody has, and nobody knows of."""
+    unread, pipe = os.pipe()
+    size = fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+    os.write(pipe, bytes(size))  # the client will wait for room
+    left = owner.client("token", "create", "interrupted", stdout=pipe)
+    os.close(pipe)
+    deadline = Deadline(10, "the token to be made")
+    while not (made := [one["id"] for one in owner.facts("token", "list") if one["name"] == "interrupted"]):
+        deadline.left()
+    left.signal(signal.SIGINT)
+    told = left.finish()
+    os.close(unread)
+    assert (told.code, told.err.count("\n")) == (130, 1)
+    assert re.search(rf"jobrun token revoke ({made[0]}|interrupted)\n", told.err), told.err
+    owner.jobrun("token", "revoke", made[0]).passed()
+
+
+def test_a_viewers_token_looks(accounts: Accounts, pipelines: contextlib.ExitStack) -> None:
+    """A viewer would have to know that what help calls the default is refused for him."""
+    looker = accounts.add("--role", "viewer", name="looker")
+    one = pipeline(pipelines, looker, name="board")
+    assert [token["scope"] for token in looker.facts("token", "list")] == ["jobs:read"]
+    one.home.jobrun("list").passed()
+    one.home.jobrun("start", "true").refused(1)
+    for scope in ("jobs:run", "admin"):
+        assert scope in looker.jobrun("token", "create", "--scope", scope, "more").refused(1)
+    help_ = looker.jobrun("token", "create", "--help").passed().out
+    assert "of a viewer jobs:read" in " ".join(help_.split())
+
+
+def test_a_ceiling_above_that_of_its_user(accounts: Accounts) -> None:
+    """A token would promise more than its jobs can have."""
+    small = accounts.add("--memory", "64M", "--timeout", "1h", name="small")
+    told = small.jobrun("token", "create", "--memory", "128M", "more").refused(1)
+    assert told == "jobrun: --memory: 128M is above the ceiling of 64M: ask for less"
+    small.jobrun("token", "create", "--memory", "64M", "--cpus", "1", "as-much").passed()
+    refused = accounts.audit(username="small", action="token.create", outcome="INVALID_REQUEST")
+    assert [event["target"] for event in refused] == ["name=more scope=jobs:run all_jobs=false memory_bytes=134217728"]
 
 
 @pytest.mark.parametrize("name", [" ", "/", "@last", "", ".hidden", "a b", "caf\u00e9", "x" * 65, "a\x1b[2J"])

@@ -1,83 +1,20 @@
-"""A server with TLS and login on its machine: how it starts, what it keeps, what its owner does to it."""
+"""A server with TLS and login on its machine: how it starts, what it keeps, its certificate."""
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
 import re
-import shutil
 import socket
 import stat
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.accounts import Account
-from tests.e2e.certificates import Authority
-from tests.e2e.client import BUILT, Result
-from tests.e2e.home import Home
-from tests.e2e.insecure import NO_WALLS, NOBODY, InsecureServer, Nobody, own
-from tests.e2e.terminal import Terminal
+from tests.e2e.insecure import LOCAL, NO_WALLS, NOBODY, Nobody, own
 from tests.e2e.tls_server import TlsServer, tls_server
 
-LOCAL = ("--listen", "127.0.0.1:0")
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def server(nobodys_cache: Path) -> Iterator[TlsServer]:
-    """A fresh one."""
-    with tls_server(nobodys_cache) as fresh:
-        yield fresh
-
-
-@pytest.fixture(scope="module")
-def shared(nobodys_cache: Path) -> Iterator[TlsServer]:
-    """One for tests that change nothing in it."""
-    with tls_server(nobodys_cache) as running:
-        yield running
-
-
-@pytest.fixture
-def admin(cache: Path, server: TlsServer) -> Iterator[Account]:
-    """Its admin, logged in."""
-    account = Account(cache, server, "admin", server.admin_password)
-    account.log_in().passed()
-    yield account
-    account.close()
-
-
-class Operator:
-    """Somebody with certificates of his own; the server's user may read them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._authority = Authority(folder)
-        self.certificate, self.key = folder / "server.crt", folder / "server.key"
-        self.config = f"[server]\ncertificate = {self.certificate}\nkey = {self.key}\n"
-        self.renew("first")
-
-    def renew(self, name: str) -> None:
-        """Puts another certificate in the place of the one that is there."""
-        for made, used in zip(self._authority.issue(name), (self.certificate, self.key), strict=True):
-            own(made)
-            made.rename(used)
-
-
-@pytest.fixture
-def operator() -> Iterator[Operator]:
-    """An operator with a certificate."""
-    folder = Path(tempfile.mkdtemp(prefix="jo-", dir="/tmp"))
-    folder.chmod(0o711)
-    yield Operator(folder)
-    shutil.rmtree(folder)
-
-
-def start_refused(nobody: Nobody, code: int, *more: str | Path) -> str:
-    """Why a server does not start: its one line."""
-    return nobody.jobrun("server", "--data", nobody.data, *(more or LOCAL)).refused(code)
 
 
 def test_the_first_start(shared: TlsServer) -> None:
@@ -163,19 +100,13 @@ def test_jobs_get_no_environment_and_no_mask_of_the_servers(nobodys_cache: Path,
         admin.close()
 
 
-def test_two_servers_on_one_folder(shared: TlsServer) -> None:
-    """Two would write into one database, each with sessions that the other does not know."""
-    assert str(shared.pid) in start_refused(shared.nobody, 1)
-    shared.owner("health").passed()
-
-
 def test_a_port_in_use(nobody: Nobody) -> None:
     """Two servers would share a port, and each get half of the calls."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert str(port) in start_refused(nobody, 1, "--listen", f"127.0.0.1:{port}").splitlines()[0]
+        assert str(port) in nobody.start_refused(1, "--listen", f"127.0.0.1:{port}").splitlines()[0]
     again = nobody.popen("server", "--data", nobody.data, *LOCAL)
     assert again.stdout is not None
     assert again.stdout.readline().startswith(b"ready ")
@@ -199,7 +130,7 @@ def test_a_bad_config(nobody: Nobody, text: str) -> None:
     """The server would run without what its operator set."""
     config = nobody.root / "server.ini"
     config.write_text(text)
-    line = start_refused(nobody, 2, "--config", config)
+    line = nobody.start_refused(2, "--config", config)
     assert str(config) in line
     assert CONFIGS[text] in line
     assert not nobody.data.exists(), "nothing was made"
@@ -213,64 +144,15 @@ def test_the_command_line_wins_over_the_config(nobodys_cache: Path) -> None:
 
 def test_no_config_where_there_is_none(nobody: Nobody) -> None:
     """The server would run with defaults where its settings were meant."""
-    assert "none.ini" in start_refused(nobody, 2, "--config", nobody.root / "none.ini")
+    assert "none.ini" in nobody.start_refused(2, "--config", nobody.root / "none.ini")
 
 
 def test_bad_places_to_listen(nobody: Nobody) -> None:
     """gRPC would say something obscure, or listen somewhere else."""
     for listen in ("127.0.0.1", "127.0.0.1:x", "::1:0", "a b:0", "127.0.0.1:65536", ":0"):
-        assert "--listen" in start_refused(nobody, 2, "--listen", listen)
+        assert "--listen" in nobody.start_refused(2, "--listen", listen)
     for listen in ("192.0.2.1:0", "no.such.host.invalid:0"):
-        assert listen in start_refused(nobody, 1, "--listen", listen)
-
-
-def test_insecure_with_a_certificate(nobody: Nobody, operator: Operator) -> None:
-    """Its operator would believe that it has TLS."""
-    config = nobody.root / "server.ini"
-    config.write_text(operator.config)
-    assert "certificate" in start_refused(nobody, 2, "--insecure", *NO_WALLS, "--config", config)
-
-
-def tamper(path: Path, how: str) -> None:
-    """Does to what a server left what somebody else could have done, and leaves it as good as it was."""
-    if how == "symlink":
-        path.rename(path.with_name("elsewhere"))
-        path.symlink_to("elsewhere")
-    elif how == "0644":
-        path.chmod(0o644)
-    else:
-        os.chown(path, 0, 0)
-
-
-@pytest.mark.parametrize("how", ["symlink", "0644", "Permission denied"])
-@pytest.mark.parametrize("name", ["tls.pem", "access-token-key.pem"])
-def test_a_key_that_somebody_else_may_have(server: TlsServer, name: str, how: str) -> None:
-    """Whoever laid or read a key there could be the server, or let anybody in."""
-    if "denied" in how and os.getuid() != 0:
-        pytest.skip("only root can make another user's")
-    server.stop()
-    tamper(server.data / name, how)
-    line = start_refused(server.nobody, 1)
-    assert str(server.data / name) in line
-    assert how in line
-
-
-@pytest.mark.parametrize("name", ["users.db", "jobs.db", "lock", "."])
-def test_a_symlink_in_a_files_place(server: TlsServer, name: str) -> None:
-    """The server would write into a file of its user's that somebody chose."""
-    server.stop()
-    tamper(server.data / name if name != "." else server.data, "symlink")
-    assert str(server.data) in start_refused(server.nobody, 1)
-
-
-def test_a_folder_that_somebody_else_made(nobody: Nobody) -> None:
-    """Its owner could put other keys there at any time."""
-    if os.getuid() != 0:
-        pytest.skip("only root can make another user's")
-    nobody.data.mkdir()
-    nobody.data.chmod(0o777)
-    assert str(nobody.data) in start_refused(nobody, 1)
-    assert os.listdir(nobody.data) == []
+        assert listen in nobody.start_refused(1, "--listen", listen)
 
 
 def test_an_open_folder_of_ones_own_is_closed(nobodys_cache: Path) -> None:
@@ -285,221 +167,11 @@ def test_an_open_folder_of_ones_own_is_closed(nobodys_cache: Path) -> None:
     nobody.close()
 
 
-def test_a_new_certificate(server: TlsServer, admin: Account) -> None:
-    """A key that may be in other hands could not be replaced without a stop, or nobody know what breaks."""
-    admin.jobrun("token", "create", "nightly").passed()
-    old = server.fingerprint
-    made = server.owner("new-cert").passed()
-    new = made.out.splitlines()[0]
-    assert re.fullmatch("sha256:[0-9a-f]{64}", new)
-    assert new != old
-    assert "nightly" in made.out
-    assert server.shown_fingerprint() == new
-    assert server.owner("health").passed().out == f"SERVING {server.address} {new}\n"
-    facts = json.loads(server.owner("health", "--json").passed().out)
-    assert facts == {"health": "SERVING", "address": server.address, "fingerprint": new}
-    assert f"jobrun login {server.address} --fingerprint {new}\n" in made.out
-    assert stat.S_IMODE((server.data / "tls.pem").stat().st_mode) == 0o600
-    assert admin.jobrun("list").code != 0, "it trusts the old one alone"
-    server.restart()
-    assert server.fingerprint == new
-
-
-def test_a_new_certificate_while_no_server_runs(server: TlsServer) -> None:
-    """A certificate that expired could not be replaced."""
-    server.stop()
-    new = server.owner("new-cert").passed().out.splitlines()[0]
-    (server.data / "tls.pem").unlink()
-    facts = json.loads(server.owner("new-cert", "--json").passed().out)
-    assert (facts["login"], type(facts["ended_tokens"])) == ("", list)
-    newer = facts["fingerprint"]
-    assert new != newer
-    server.start_again()
-    assert server.fingerprint == newer
-
-
-def test_an_operators_certificate(nobodys_cache: Path, cache: Path, operator: Operator) -> None:
-    """A renewal would cut every job that somebody follows, or be seen at the next restart only."""
-    with tls_server(nobodys_cache, config=operator.config) as server:
-        admin = Account(cache, server, "admin", server.admin_password)
-        admin.root.chmod(0o711)
-        admin.log_in().passed()
-        gate, latch = admin.gate(), admin.latch()
-        following = admin.client("run", "sh", "-c", f"echo a; {gate.hold} {latch.wait} echo b")
-        gate.wait_opened()
-        operator.renew("second")
-        renewed = server.shown_fingerprint()
-        assert renewed != server.fingerprint
-        assert server.owner("health").passed().out == f"SERVING {server.address} {renewed}\n"
-        operator.key.write_bytes(b"half of a ke")
-        before = len(server.log())
-        for _ in range(3):
-            assert server.shown_fingerprint() == renewed, "the one before stays"
-        server.hang_up()
-        assert server.wait_log("stays in use", since=before).count("stays in use") == 1
-        latch.open()
-        ran = following.finish().passed()
-        assert (ran.out, ran.err) == ("a\nb\n", "")
-        assert not (server.data / "tls.pem").exists()
-        admin.close()
-
-
-def test_new_cert_is_refused_with_an_operators_certificate(nobodys_cache: Path, operator: Operator) -> None:
-    """It would print a fingerprint that no client ever sees."""
-    with tls_server(nobodys_cache, config=operator.config) as server:
-        config = server.nobody.root / "server.ini"
-        assert str(config) in server.owner("new-cert", "--config", config).refused(1)
-        assert "operator's certificate" in server.owner("new-cert").refused(1)
-        assert not (server.data / "tls.pem").exists()
-        server.stop()
-        assert str(config) in server.owner("new-cert", "--config", config).refused(1)
-
-
-@pytest.mark.parametrize(
-    ("damage", "word"),
-    [("gone", "No such file"), ("open", "every user"), ("foreign", "not the key"), ("cut", "no key")],
-)
-def test_an_operators_certificate_that_can_not_be_used(
-    nobody: Nobody, operator: Operator, damage: str, word: str
-) -> None:
-    """The server would start without TLS, or die of what OpenSSL says."""
-    if damage == "gone":
-        operator.key.unlink()
-    elif damage == "open":
-        operator.key.chmod(0o644)
-    elif damage == "cut":
-        os.truncate(operator.key, 40)
-    else:
-        certificate = operator.certificate.read_bytes()
-        operator.renew("second")
-        operator.certificate.write_bytes(certificate)
-    config = nobody.root / "server.ini"
-    config.write_text(operator.config)
-    line = start_refused(nobody, 1, *LOCAL, "--config", config)
-    assert str(operator.key) in line
-    assert word in line
-
-
-def test_another_password_while_the_server_runs(server: TlsServer, admin: Account) -> None:
-    """Who found out a password would stay in after it was changed."""
-    assert "admin" in server.owner("passwd", "--password-stdin", "admin", stdin=f"{PASSWORD}\n".encode()).passed().out
-    admin.jobrun("list").refused(4)
-    assert not (server.data / "admin-password").exists()
-    admin.log_in().refused(1)
-    admin.log_in(password=PASSWORD).passed()
-    admin.jobrun("list").passed()
-    assert PASSWORD not in server.log()
-
-
-def test_another_password_while_no_server_runs(server: TlsServer, admin: Account) -> None:
-    """Who can not start the server for a lost password is locked out for good."""
-    server.stop()
-    server.owner("passwd", "--password-stdin", "admin", stdin=f"{PASSWORD}\n".encode()).passed()
-    server.start_again()
-    admin.jobrun("list").refused(4)
-    admin.log_in(password=PASSWORD).passed()
-
-
-def test_another_password_at_the_terminal(server: TlsServer, admin: Account) -> None:
-    """A password with a typing error in it would lock everybody out."""
-    drop = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
-    as_owner = drop if os.getuid() == 0 else []
-    words = [*as_owner, str(BUILT), "server", "passwd", "--data", str(server.data), "admin"]
-    env = {b"PATH": os.environb[b"PATH"], b"JOBRUN_CACHE": os.fsencode(server.nobody.cache)}
-    for again, code in (("something else", 1), (PASSWORD, 0)):
-        with contextlib.closing(Terminal(words, env, server.nobody.root)) as terminal:
-            terminal.wait_for("password")
-            terminal.type(PASSWORD)
-            terminal.wait_for("again")
-            terminal.type(again)
-            ended, shown = terminal.finish()
-            assert ended == code, shown
-            assert PASSWORD not in shown
-    admin.log_in(password=PASSWORD).passed()
-
-
-def test_passwords_that_are_refused(shared: TlsServer) -> None:
-    """The admin could be given a password that no login takes."""
-
-    def refused(code: int, password: bytes, user: str = "admin") -> str:
-        return shared.owner("passwd", "--password-stdin", user, stdin=password).refused(code)
-
-    assert "carol" in refused(3, b"correct horse\n", "carol")
-    for password in (b"short\n", b"x" * 73 + b"\n", b"nul\0nul\0nul\n", b"", b"two lines\nof them\n", b"\xff" * 10):
-        assert "password" in refused(1, password)
-    assert (shared.data / "admin-password").exists(), "nothing was changed"
-
-
-def test_the_owners_commands_are_the_owners(shared: TlsServer, home: Home) -> None:
-    """Files of another user would be left in the folder, and the next start refuse them."""
-    if os.getuid() != 0:
-        pytest.skip("only root can be another user")
-    for words in (["passwd", "--password-stdin", "admin"], ["new-cert"], ["health"]):
-        line = home.jobrun("server", words[0], "--data", shared.data, *words[1:], stdin=b"correct horse\n").refused(1)
-        assert str(shared.data) in line
-        assert "belongs to" in line
-
-
-def test_folders_without_a_server(nobody: Nobody) -> None:
-    """A new folder would be made where the right one was mistyped."""
-    for word in ("passwd", "new-cert", "health"):
-        words = [word, "--data", str(nobody.data), *(["admin"] if word == "passwd" else [])]
-        assert str(nobody.data) in nobody.jobrun("server", *words).refused(1)
-        assert not nobody.data.exists()
-    nobody.data.mkdir(mode=0o700)
-    own(nobody.data)
-    for word in ("passwd", "new-cert", "health"):
-        words = [word, "--data", str(nobody.data), *(["admin"] if word == "passwd" else [])]
-        assert str(nobody.data) in nobody.jobrun("server", *words).refused(1)
-    assert os.listdir(nobody.data) == []
-
-
-def test_a_folder_for_something_else_is_left_as_it_is(nobody: Nobody) -> None:
-    """A mistyped --data would shut everybody out of /srv."""
-    nobody.data.mkdir()
-    own(nobody.data)
-    (nobody.data / "users.db").touch()
-    nobody.data.chmod(0o755)
-    for word in ("passwd", "new-cert", "health"):
-        words = [word, "--data", str(nobody.data), *(["admin"] if word == "passwd" else [])]
-        assert f"others may look into {nobody.data}" in nobody.jobrun("server", *words).refused(1)
-        assert stat.S_IMODE(nobody.data.stat().st_mode) == 0o755
-
-
-def test_health(server: TlsServer) -> None:
-    """A container would count as healthy whose server is gone, or be restarted for nothing."""
-    assert server.owner("health").passed() == Result(
-        0, f"SERVING {server.address} {server.fingerprint}\n".encode(), b""
-    )
-    server.kill()
-    assert "no server is ready" in server.owner("health").refused(1)
-    server.start_again()
-    server.owner("health").passed()
-    server.stop()
-    assert "no server is ready" in server.owner("health").refused(1)
-
-
-def test_health_of_another_server_at_the_same_port(nobodys_cache: Path, server: TlsServer) -> None:
-    """A server that is gone would count as healthy because of another one, whose users get its line to log in by."""
-    server.kill()
-    with tls_server(nobodys_cache, listen=server.address):
-        assert "no server is ready" in server.owner("health").refused(1)
-        made = server.owner("new-cert").passed()
-        assert re.fullmatch(r"sha256:[0-9a-f]{64}\n", made.out)
-
-
-def test_health_without_tls(insecure_server: InsecureServer) -> None:
-    """A container with an insecure server would never be healthy."""
-    data = insecure_server.nobody.data
-    shown = insecure_server.nobody.jobrun("server", "health", "--data", data).passed().out
-    assert shown == f"SERVING {insecure_server.address}\n"
-
-
 def test_without_login_in_the_folder_of_a_server_with_login(server: TlsServer) -> None:
     """Every local user could read and stop the jobs of all users, by one mistyped start."""
     server.stop()
-    assert str(server.data) in start_refused(server.nobody, 1, "--insecure", *NO_WALLS)
-    assert str(server.data) in start_refused(server.nobody, 1, "--private", "--idle", "5s")
+    assert str(server.data) in server.nobody.start_refused(1, "--insecure", *NO_WALLS)
+    assert str(server.data) in server.nobody.start_refused(1, "--private", "--idle", "5s")
     server.start_again()
     server.owner("health").passed()
 
@@ -516,4 +188,4 @@ def test_what_is_not_built(nobody: Nobody) -> None:
     """Somebody would take silence for a backup."""
     for word in ("backup", "reindex"):
         assert "not in this version" in nobody.jobrun("server", word).refused(1)
-    assert "not in this version" in start_refused(nobody, 1, "--isolation", "strong")
+    assert "not in this version" in nobody.start_refused(1, "--isolation", "strong")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from tests.e2e.accounts import Account, Accounts
 from tests.e2e.client import Result
+from tests.e2e.deadline import Deadline
 
 pytestmark = pytest.mark.usefixtures("accounts")
 
@@ -185,6 +187,33 @@ def test_a_user_with_unfinished_jobs_stays(accounts: Accounts) -> None:
     finished = accounts.admin.status(job)["finished"]
     assert finished["reason"] == "END_REASON_STOPPED"
     assert "erin" not in {user["username"] for user in accounts.admin.facts("user", "list")}
+
+
+def test_a_removal_that_was_left_goes_on(accounts: Accounts) -> None:
+    """An admin would see nothing for as long as the job may take; and not know, after Ctrl-C, what he left behind."""
+    oscar, gate = accounts.add(name="oscar"), accounts.admin.gate()
+    job = oscar.start("--grace", "366d", "sh", "-c", f"trap '' TERM; {gate.hold} sleep 300 & wait; wait")
+    gate.wait_opened()
+    waiting = accounts.admin.client("user", "remove", "--stop-jobs", "oscar")
+    assert waiting.read_error_line() == b"jobrun: waiting until 1 job of oscar stopped, 10 s at most\n"
+    deadline = Deadline(10, "oscar to be shut out")
+    while oscar.jobrun("list").code == 0:
+        deadline.left()
+    waiting.signal(signal.SIGINT)
+    left = waiting.finish()
+    assert (left.code, left.err) == (
+        130,
+        "jobrun: oscar is being removed, and that goes on: jobrun user list shows who is still there\n",
+    )
+    accounts.admin.jobrun("stop", "--grace", "0s", job).passed()
+    gate.wait_released()
+    deadline = Deadline(10, "oscar to be removed")
+    while "oscar" in {user["username"] for user in accounts.admin.facts("user", "list")}:
+        deadline.left()
+    deeds = [(event["action"], event["target"]) for event in accounts.audit(username="admin", outcome="ok")]
+    told = [deed for deed in deeds if "oscar" in deed[1] or job in deed[1]]
+    steps = ("user.set", "oscar disabled=true"), ("job.stop", job), ("job.stop", job), ("user.remove", "oscar")
+    assert tuple(told[1:]) == steps, "the second stop is the one above"
 
 
 def test_a_name_is_never_used_again(accounts: Accounts) -> None:

@@ -9,17 +9,21 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from jobrun.auth.auth import Auth, open_auth
 from jobrun.auth.clock import Clocks
 from jobrun.auth.sessions import Issued, Lifetimes
 from jobrun.model.caller import Caller
-from jobrun.model.errors import JobrunError
+from jobrun.model.errors import JobrunError, RefreshFailed
+from jobrun.model.user import MachineToken
 
 CHEAP = 4
 """bcrypt's least cost."""
 PASSWORD = "correct horse"
 HERE, ELSEWHERE = "192.0.2.1", "198.51.100.7"
 DAY_S = 86_400
+HOUR_NS = 3600 * 10**9
 LIFETIMES = Lifetimes(access_token_s=600, session_idle_s=14 * DAY_S, session_s=90 * DAY_S)
 
 
@@ -109,6 +113,29 @@ async def user(auth: Auth, name: str, role: str = "user") -> Caller:
     return admit(auth, (await log_in(auth, name)).access_token)
 
 
+async def create_token(auth: Auth, caller: Caller, **changed: Any) -> tuple[MachineToken, str]:
+    """A machine token of the caller's, narrow but for `changed`, and its text."""
+    wishes: dict[str, Any] = {"name": "ci", "scope": "", "expires_in_s": 0, "all_jobs": False, **changed}
+    return await auth.machine_tokens.create(caller, **wishes)
+
+
+def listed_tokens(auth: Auth, caller: Caller, *, all_users: bool = False) -> list[MachineToken]:
+    """Those that he sees."""
+    return auth.machine_tokens.list(caller, all_users=all_users, page=1000)[0]
+
+
+def lives(auth: Auth, session: str) -> bool:
+    """Whether a session does."""
+    return session in auth.store.people.sessions
+
+
+async def refused_to_go_on(refresh: Coroutine[Any, Any, Issued]) -> None:
+    """In the one text that tells nothing."""
+    with pytest.raises(RefreshFailed) as failure:
+        await refresh
+    assert str(failure.value) == "the session does not go on: log in again"
+
+
 async def reason(call: Coroutine[Any, Any, Any]) -> str:
     """Why it was refused; "ok" if it was not."""
     try:
@@ -136,13 +163,10 @@ class Jobs:
     def unfinished(self, user: str) -> list[str]:
         return [*self.ids]
 
-    async def stop_all(self, user: str, by: str) -> None:
+    async def stop_all(self, user: str, by: str, stopping: Callable[[str], None]) -> None:
         self.stopped_by.append(by)
+        for job_id in self.ids:
+            stopping(job_id)
         self.asked.set()
         await self.may_stop.wait()
         self.ids, self.accepting = [], []
-
-
-async def machine(auth: Auth, caller: Caller, name: str = "ci") -> tuple[str, str]:
-    token, secret = await auth.machine_tokens.create(caller, name=name, scope="", expires_in_s=0, all_jobs=False)
-    return token.id, secret

@@ -7,7 +7,7 @@ from hypothesis import strategies as some
 
 from jobrun.config.numbers import parse_duration, parse_size
 from jobrun.limits import BYTES, COUNT, MOST, NANOSECONDS
-from jobrun.model.amounts import amount
+from jobrun.model.amounts import amount, counted
 
 
 @given(some.integers(1, MOST[NANOSECONDS]))
@@ -26,3 +26,8 @@ def test_the_largest_unit_is_taken() -> None:
     """7200s makes its reader count."""
     shown = [amount(7200 * 10**9, NANOSECONDS), amount(1 << 30, BYTES), amount(1500 * 10**6, NANOSECONDS)]
     assert [*shown, amount(17, COUNT)] == ["2h", "1G", "1500ms", "17"]
+
+
+def test_a_noun_agrees_with_its_number() -> None:
+    """`1 unfinished jobs` reads as a fault."""
+    assert [counted(count, "job") for count in (0, 1, 2)] == ["0 jobs", "1 job", "2 jobs"]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from jobrun.auth.auth import Auth
 from jobrun.auth.clock import IssuerClock
-from tests.unit.auth_ground import DAY_S, Times, admin, machine, with_auth
+from tests.unit.auth_ground import DAY_S, Times, admin, create_token, with_auth
 
 SECOND = 10**9
 
@@ -66,12 +66,12 @@ def test_a_clock_that_was_far_ahead_is_undone_as_the_page_says(tmp_path: Path) -
     async def before(auth: Auth) -> None:
         boss = await admin(auth)
         for name in ("kept", "revoked"):
-            await machine(auth, boss, name)
+            await create_token(auth, boss, name=name)
         await auth.machine_tokens.revoke(boss, "revoked")
 
     async def ahead(auth: Auth) -> None:
         await auth.keep_up()
-        await machine(auth, await admin(auth), "of-a-time-to-come")
+        await create_token(auth, await admin(auth), name="of-a-time-to-come")
 
     async def again(auth: Auth) -> None:
         assert auth.clock.now_ns() < now_ns + DAY_S * SECOND

@@ -22,10 +22,10 @@ from tests.unit.auth_ground import (
     Jobs,
     admin,
     admit,
+    create_token,
     first_password,
     go_on,
     log_in,
-    machine,
     reason,
     with_auth,
 )
@@ -68,9 +68,9 @@ def test_what_takes_rights_away_is_done_and_on_record(disk: Path) -> None:
             await auth.users.create(boss, name=name, role="user", password=PASSWORD)
         ann = admit(auth, (await log_in(auth, "ann")).access_token)
         thief = (await log_in(auth, "ann")).access_token
-        token, secret = await machine(auth, ann)
+        token, secret = await create_token(auth, ann)
         fill(disk)
-        await auth.machine_tokens.revoke(boss, token)
+        await auth.machine_tokens.revoke(boss, token.id)
         await auth.logins.change_password(ann, PASSWORD, "another password", HERE)
         await auth.users.set_password(boss, "bob", "another password")
         await auth.users.update(boss, "bob", disabled=True)
@@ -131,7 +131,7 @@ def test_nobody_gets_more_on_a_full_disk(disk: Path) -> None:
         for more in (
             log_in(auth, "ann"),
             auth.users.create(boss, name="bob", role="user", password=PASSWORD),
-            machine(auth, boss),
+            create_token(auth, boss),
         ):
             assert await reason(more) == "STORAGE_FULL"
         assert await reason(go_on(auth, session, "r0", "r1")) == "ok", "who is in stays in"

@@ -18,7 +18,7 @@ from jobrun.auth.gate import OpenGate
 from jobrun.model.caller import Caller, Role, Scope
 from jobrun.model.errors import JobrunError, ScopeMissing, SessionEnded, TokenExpired, TokenInvalid, TokenMissing
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2, auth_service_pb2, job_service_pb2, token_service_pb2
-from tests.unit.auth_ground import DAY_S, PASSWORD, Times, admin, admit, log_in, opened, user, with_auth
+from tests.unit.auth_ground import DAY_S, PASSWORD, Times, admin, admit, create_token, log_in, opened, user, with_auth
 
 SERVED: list[Any] = [
     *(admin_service_pb2, auth_service_pb2, job_service_pb2, token_service_pb2, health_pb2, reflection_pb2)
@@ -90,7 +90,7 @@ async def bearer(auth: Auth, who: str) -> str:
     kind, _, scope = who.partition(", ")
     boss = await admin(auth)
     if kind == "machine":
-        made = await auth.machine_tokens.create(boss, name="m", scope=scope, expires_in_s=0, all_jobs=False)
+        made = await create_token(auth, boss, scope=scope)
         return made[1]
     await auth.users.create(boss, name="ann", role=kind, password=PASSWORD)
     return (await log_in(auth, "ann", scope=scope)).access_token
@@ -152,14 +152,10 @@ def test_a_caller_is_told_whole(tmp_path: Path) -> None:
         )
         assert auth.gate.seconds_left(admit(auth, issued.access_token)) == 600
         ann = admit(auth, (await log_in(auth, "ann")).access_token)
-        made, secret = await auth.machine_tokens.create(
-            ann,
-            name="ci",
-            scope="",
-            expires_in_s=60,
-            all_jobs=False,
-            ceilings={"cpus": 4, "timeout": 3, "processes": 1},
+        made, secret = await create_token(
+            auth, ann, expires_in_s=60, ceilings={"cpus": 2, "timeout": 3, "processes": 1}
         )
+        await auth.users.update(boss, "ann", ceilings={"cpus": 1})
         assert admit(auth, secret) == Caller(
             user="ann",
             role=Role.USER,
@@ -167,7 +163,7 @@ def test_a_caller_is_told_whole(tmp_path: Path) -> None:
             machine_token=made.id,
             machine_token_name="ci",
             all_jobs=False,
-            ceilings={"cpus": 2, "timeout": 3, "processes": 1},
+            ceilings={"cpus": 1, "timeout": 3, "processes": 1},
             expires_ns=times.wall + 60 * 10**9,
             address="192.0.2.1",
         )

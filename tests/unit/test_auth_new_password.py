@@ -17,6 +17,7 @@ from tests.unit.auth_ground import (
     Times,
     admit,
     attempt,
+    create_token,
     first_password,
     go_on,
     log_in,
@@ -32,7 +33,7 @@ def test_a_changed_password_ends_the_other_sessions_and_no_machine_token(tmp_pat
     async def use(auth: Auth) -> None:
         ann = await user(auth, "ann")
         other = await log_in(auth, "ann")
-        _, machine = await auth.machine_tokens.create(ann, name="ci", scope="", expires_in_s=0, all_jobs=False)
+        _, machine = await create_token(auth, ann)
         ended: list[str] = []
         auth.gate.on_ended = ended.append
         await auth.logins.change_password(ann, PASSWORD, "another password", HERE)

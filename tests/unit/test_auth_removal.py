@@ -18,7 +18,7 @@ from jobrun.model.errors import (
     UserHasJobs,
     UserNotFound,
 )
-from tests.unit.auth_ground import PASSWORD, Jobs, admin, admit, go_on, log_in, machine, user, with_auth
+from tests.unit.auth_ground import PASSWORD, Jobs, admin, admit, create_token, go_on, log_in, user, with_auth
 
 
 def test_a_name_is_never_used_again(tmp_path: Path) -> None:
@@ -46,12 +46,12 @@ def test_a_removed_user_is_out_at_once(tmp_path: Path) -> None:
     async def use(auth: Auth) -> None:
         ann = await user(auth, "ann")
         live = (await log_in(auth, "ann")).access_token
-        token_id, secret = await machine(auth, ann)
+        made, secret = await create_token(auth, ann)
         boss = await admin(auth)
         ended: list[str] = []
         auth.gate.on_ended = ended.append
         await auth.users.remove(boss, "ann", stop_jobs=False, jobs=Jobs())
-        assert {ann.session, token_id} < set(ended)
+        assert {ann.session, made.id} < set(ended)
         with pytest.raises(SessionEnded):
             admit(auth, live)
         with pytest.raises(TokenInvalid):
@@ -84,6 +84,42 @@ def test_a_job_that_begins_while_its_user_is_removed_is_stopped(tmp_path: Path) 
         jobs = Jobs(accepting=["c"])
         await auth.users.remove(await admin(auth), "ann", stop_jobs=False, jobs=jobs)
         assert (jobs.accepting, jobs.stopped_by) == ([], ["admin"])
+
+    with_auth(tmp_path, use)
+
+
+def test_each_step_of_a_removal_is_on_record(tmp_path: Path) -> None:
+    """Where the server dies while jobs are stopped, nobody could say who shut the user out, and who stopped what."""
+
+    async def use(auth: Auth) -> None:
+        await user(auth, "ann")
+        await auth.users.remove(await admin(auth), "ann", stop_jobs=True, jobs=Jobs("a", "b"))
+        assert [(event.user, event.action, event.target) for event in await auth.audit.events(4)] == [
+            ("admin", "user.set", "ann disabled=true"),
+            ("admin", "job.stop", "a"),
+            ("admin", "job.stop", "b"),
+            ("admin", "user.remove", "ann"),
+        ]
+
+    with_auth(tmp_path, use)
+
+
+def test_a_removal_that_is_asked_for_again_goes_on(tmp_path: Path) -> None:
+    """Who left it and asks again would read "no such user" where both succeed."""
+
+    async def use(auth: Auth) -> None:
+        await user(auth, "ann")
+        boss, jobs = await admin(auth), Jobs("a")
+        jobs.may_stop.clear()
+        first = asyncio.ensure_future(auth.users.remove(boss, "ann", stop_jobs=True, jobs=jobs))
+        await jobs.asked.wait()
+        jobs.asked.clear()
+        second = asyncio.ensure_future(auth.users.remove(boss, "ann", stop_jobs=True, jobs=jobs))
+        await jobs.asked.wait()
+        jobs.may_stop.set()
+        assert [*await asyncio.gather(first, second)] == [None, None]
+        with pytest.raises(UserNotFound):
+            await auth.users.remove(boss, "ann", stop_jobs=True, jobs=jobs)
 
     with_auth(tmp_path, use)
 

@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-import itertools
-import tempfile
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from jobrun.auth.auth import Auth
 from jobrun.auth.sessions import Issued
@@ -28,22 +21,13 @@ from tests.unit.auth_ground import (
     admit,
     first_password,
     go_on,
+    lives,
     log_in,
-    opened,
+    refused_to_go_on,
     sha256,
     user,
     with_auth,
 )
-
-
-def lives(auth: Auth, session: str) -> bool:
-    return session in auth.store.people.sessions
-
-
-async def refused(refresh: Coroutine[Any, Any, Issued]) -> None:
-    with pytest.raises(RefreshFailed) as failure:
-        await refresh
-    assert str(failure.value) == "the session does not go on: log in again"
 
 
 def test_a_session_goes_on_and_an_answer_that_was_lost_can_be_asked_for_again(tmp_path: Path) -> None:
@@ -70,11 +54,11 @@ def test_two_holders_of_one_refresh_token_end_the_session(tmp_path: Path, first:
         winner = await go_on(auth, session, "r0", f"{first}'s next")
         ended: list[str] = []
         auth.gate.on_ended = ended.append
-        await refused(go_on(auth, session, "r0", "the other's next"))
+        await refused_to_go_on(go_on(auth, session, "r0", "the other's next"))
         assert ended == [session]
         with pytest.raises(SessionEnded):
             admit(auth, winner.access_token)
-        await refused(go_on(auth, session, f"{first}'s next", "x"))
+        await refused_to_go_on(go_on(auth, session, f"{first}'s next", "x"))
         (reuse,) = [event for event in await auth.audit.events(100) if event.action == "refresh_reuse"]
         assert (reuse.user, reuse.target, reuse.address) == ("admin", session, HERE)
 
@@ -89,9 +73,9 @@ def test_a_thief_who_is_generations_ahead_is_noticed(tmp_path: Path) -> None:
         for number in range(12):
             await go_on(auth, session, f"r{number}", f"r{number + 1}")
         for number in range(11):
-            await refused(go_on(auth, session, f"r{number}", f"r{number + 1}"))  # a pair as it was: nothing ends
+            await refused_to_go_on(go_on(auth, session, f"r{number}", f"r{number + 1}"))  # as it was: nothing ends
         assert lives(auth, session)
-        await refused(go_on(auth, session, "r3", "the owner's next"))
+        await refused_to_go_on(go_on(auth, session, "r3", "the owner's next"))
         assert not lives(auth, session)
         (reuse,) = [event for event in await auth.audit.events(100) if event.action == "refresh_reuse"]
         assert (reuse.user, reuse.target) == ("admin", session)
@@ -109,7 +93,7 @@ def test_another_sessions_used_token_ends_nothing(tmp_path: Path) -> None:
         for number in range(3):
             await go_on(auth, one, f"a{number}", f"a{number + 1}")
             await go_on(auth, other, f"b{number}", f"b{number + 1}")
-        await refused(go_on(auth, one, "b0", "x"))
+        await refused_to_go_on(go_on(auth, one, "b0", "x"))
         assert lives(auth, one)
         assert lives(auth, other)
 
@@ -163,7 +147,7 @@ def test_a_wrong_secret_ends_nothing_and_is_throttled(tmp_path: Path) -> None:
         session = (await log_in(auth, "admin", first_password(auth))).session_id
         await go_on(auth, session, "r0", "r1")
         await go_on(auth, session, "r1", "r2")
-        await refused(go_on(auth, session, "r0", "r1"))
+        await refused_to_go_on(go_on(auth, session, "r0", "r1"))
         throttled = 0
         for number in range(1000):
             with pytest.raises((RefreshFailed, LoginThrottled)) as failure:
@@ -194,8 +178,8 @@ def test_what_can_be_no_refresh_is_refused(tmp_path: Path) -> None:
                 session_id=session, refresh_token="r0", next_sha256=sha256("r1"), scope="admin", address=HERE
             )
         for name in ("", "x", "\ud800", session + "x", "a" * 100_000):
-            await refused(go_on(auth, name, "r0", "r1"))
-        await refused(go_on(auth, session, "\ud800", "r1"))
+            await refused_to_go_on(go_on(auth, name, "r0", "r1"))
+        await refused_to_go_on(go_on(auth, session, "\ud800", "r1"))
         assert lives(auth, session)
 
     with_auth(tmp_path, use)
@@ -210,7 +194,7 @@ def test_a_session_without_a_refresh_token_ends_with_its_access_token(tmp_path: 
         assert issued.expires_in_s == 600
         times.turn(599)
         admit(auth, issued.access_token)
-        await refused(go_on(auth, issued.session_id, "", "r1"))
+        await refused_to_go_on(go_on(auth, issued.session_id, "", "r1"))
         times.turn(2)
         await auth.keep_up()
         assert not lives(auth, issued.session_id)
@@ -229,10 +213,10 @@ def test_a_session_ends_when_idle_and_in_the_end(tmp_path: Path) -> None:
             times.turn(DAY_S)
             issued = await go_on(auth, busy, f"r{day - 1}", f"r{day}")
             assert issued.session_expires_ns == min(times.wall + 14 * DAY_S * 10**9, Times().wall + 90 * DAY_S * 10**9)
-        await refused(go_on(auth, idle, "i", "i1"))
+        await refused_to_go_on(go_on(auth, idle, "i", "i1"))
         assert lives(auth, busy)
         times.turn(DAY_S)
-        await refused(go_on(auth, busy, "r89", "r90"))
+        await refused_to_go_on(go_on(auth, busy, "r89", "r90"))
         ended: list[str] = []
         auth.gate.on_ended = ended.append
         await auth.keep_up()
@@ -275,7 +259,7 @@ def test_logout_ends_one_or_all_at_once(tmp_path: Path) -> None:
         for one in others:
             with pytest.raises(SessionEnded):
                 admit(auth, one.access_token)
-            await refused(go_on(auth, one.session_id, "r0", "r1"))
+            await refused_to_go_on(go_on(auth, one.session_id, "r0", "r1"))
 
     with_auth(tmp_path, use)
 
@@ -291,7 +275,7 @@ def test_sessions_outlive_the_server(tmp_path: Path) -> None:
     async def again(auth: Auth) -> None:
         admit(auth, kept[0].access_token)
         await go_on(auth, kept[0].session_id, "r0", "r1")
-        await refused(go_on(auth, kept[0].session_id, "r0", "thief's"))
+        await refused_to_go_on(go_on(auth, kept[0].session_id, "r0", "thief's"))
 
     async def after(auth: Auth) -> None:
         with pytest.raises(SessionEnded):
@@ -299,88 +283,3 @@ def test_sessions_outlive_the_server(tmp_path: Path) -> None:
 
     for part in (use, again, after):
         with_auth(tmp_path, part)
-
-
-@dataclasses.dataclass
-class Holder:
-    """Owner or thief: a file with the current token and, from before it is sent, the next one."""
-
-    name: str
-    current: str
-    following: str = ""
-    made: int = 0
-
-    def pair(self) -> tuple[str, str]:
-        """What is sent: a pair that is on disk is sent again, never a new one."""
-        if not self.following:
-            self.made += 1
-            self.following = f"{self.name} {self.made}"
-        return self.current, self.following
-
-
-class Story:
-    """What happens to one session. The server must keep to what is asserted here, whatever the order of the steps."""
-
-    def __init__(self, session: str, times: Times) -> None:
-        self.session, self.times = session, times
-        self.owner, self.thief = Holder("owner", "r0"), Holder("thief", "none")
-        self.stolen = self.ended = False
-        self.taken: dict[str, str] = {}
-        """Refresh tokens that the server took, in order, and the next one of each."""
-
-    async def step(self, auth: Auth, what: str) -> None:
-        self.times.turn(20)  # so that the throttle keeps out of it
-        if what == "theft":
-            self.stolen, self.thief = True, dataclasses.replace(self.owner, name="thief")
-        elif what == "another next":
-            self.thief.following = ""
-        elif what == "guess":
-            await refused(go_on(auth, self.session, "guess", "g"))
-        elif what == "a day":
-            self.times.turn(DAY_S)
-        elif what != "thief" or self.stolen:
-            holder = self.thief if what == "thief" else self.owner
-            if await self._goes_on(auth, *holder.pair()) and what != "owner, answer lost":
-                holder.current, holder.following = holder.following, ""
-        assert lives(auth, self.session) is not self.ended
-
-    async def _goes_on(self, auth: Auth, came: str, following: str) -> bool:
-        newest = self.taken[[*self.taken][-1]] if self.taken else "r0"
-        previous = [*self.taken][-1] if self.taken else None
-        if self.ended:
-            expected = False
-        elif came == newest:
-            expected = True
-            self.taken[came] = following
-        else:
-            expected = came == previous and self.taken[came] == following
-            self.ended = came in self.taken and self.taken[came] != following
-        try:
-            await go_on(auth, self.session, came, following)
-        except RefreshFailed:
-            assert not expected
-            assert self.stolen, "nobody stole it, and its owner was refused"
-            return False
-        assert expected
-        return True
-
-
-STEPS = ["owner", "owner, answer lost", "theft", "thief", "another next", "guess", "a day", "restart"]
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.lists(st.sampled_from(STEPS), max_size=13))
-def test_owner_and_thief_in_any_order(steps: list[str]) -> None:
-    """Some order of lost answers, thefts and restarts would log an honest owner out, or let a thief stay."""
-
-    async def main(folder: Path) -> None:
-        times = Times()
-        async with opened(folder, times) as auth:
-            story = Story((await log_in(auth, "admin", first_password(auth))).session_id, times)
-        for _, part in itertools.groupby(steps, lambda step: step == "restart"):
-            async with opened(folder, times) as auth:
-                for step in part:
-                    await story.step(auth, step)
-
-    with tempfile.TemporaryDirectory() as folder:
-        asyncio.run(main(Path(folder)))

@@ -21,7 +21,7 @@ from jobrun.model.errors import (
     UserNotFound,
 )
 from jobrun.store.users_writes import MOST_USERS
-from tests.unit.auth_ground import PASSWORD, Jobs, admin, admit, go_on, log_in, machine, user, with_auth
+from tests.unit.auth_ground import PASSWORD, Jobs, admin, admit, create_token, go_on, log_in, user, with_auth
 
 START, LIST_USERS = "/jobrun.v1.JobService/Start", "/jobrun.v1.AdminService/ListUsers"
 
@@ -40,7 +40,7 @@ def test_users_come_back_as_they_were_made(tmp_path: Path) -> None:
         assert (await auth.users.update(boss, "ann", disabled=True)).disabled
         changed = await auth.users.update(boss, "ann", disabled=False, ceilings={"cpus": None, "processes": 7})
         assert changed.ceilings == {"timeout": 5, "processes": 7}
-        await machine(auth, admit(auth, (await log_in(auth, "vera")).access_token))
+        await create_token(auth, admit(auth, (await log_in(auth, "vera")).access_token))
         seen.append(auth.users.list())
         assert [one.name for one in seen[0]] == ["admin", "ann", "vera"]
         assert (seen[0][2].sessions, seen[0][2].machine_tokens) == (1, 1)
@@ -108,19 +108,19 @@ def test_a_disabled_user_is_out_at_once_and_his_machine_tokens_wait(tmp_path: Pa
     async def use(auth: Auth) -> None:
         ann = await user(auth, "ann")
         live = await log_in(auth, "ann")
-        token_id, secret = await machine(auth, ann)
+        made, secret = await create_token(auth, ann)
         boss = await admin(auth)
         ended: list[str] = []
         auth.gate.on_ended = ended.append
         await auth.users.update(boss, "ann", disabled=True)
-        assert {ann.session, live.session_id, token_id} == set(ended)
+        assert {ann.session, live.session_id, made.id} == set(ended)
         for token in (live.access_token, secret):
             with pytest.raises(SessionEnded):
                 admit(auth, token)
         with pytest.raises(LoginFailed):
             await log_in(auth, "ann")
         await auth.users.update(boss, "ann", disabled=False)
-        assert admit(auth, secret).machine_token == token_id
+        assert admit(auth, secret).machine_token == made.id
         with pytest.raises(SessionEnded):
             admit(auth, live.access_token)
         with pytest.raises(RefreshFailed):
@@ -136,13 +136,13 @@ def test_another_role_acts_at_once(tmp_path: Path) -> None:
     async def use(auth: Auth) -> None:
         ann = await user(auth, "ann", "admin")
         live = await log_in(auth, "ann")
-        token_id, secret = await machine(auth, ann)
+        made, secret = await create_token(auth, ann)
         boss = await admin(auth)
         ended: list[str] = []
         auth.gate.on_ended = ended.append
         admit(auth, live.access_token, LIST_USERS)
         await auth.users.update(boss, "ann", role="viewer")
-        assert {ann.session, live.session_id, token_id} == set(ended)
+        assert {ann.session, live.session_id, made.id} == set(ended)
         assert admit(auth, live.access_token).scopes == {Scope.JOBS_READ}
         for token in (live.access_token, secret):
             with pytest.raises(ScopeMissing):
@@ -161,7 +161,7 @@ def test_a_password_set_by_an_admin_ends_all_sessions(tmp_path: Path) -> None:
 
     async def use(auth: Auth) -> None:
         ann = await user(auth, "ann")
-        _, secret = await machine(auth, ann)
+        _, secret = await create_token(auth, ann)
         boss = await admin(auth)
         ended: list[str] = []
         auth.gate.on_ended = ended.append

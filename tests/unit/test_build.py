@@ -18,7 +18,6 @@ from tests.stand_in import (
     MACHINE,
     MINOR,
     answer,
-    bare_env,
     cache,
     contents,
     entry,
@@ -26,20 +25,6 @@ from tests.stand_in import (
     refusal,
     tree,
 )
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A built file in a folder with a space in its name."""
-    path = tmp_path / "some where" / "jobrun"
-    pack.write_file(contents(), path)
-    return path
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """What a start needs, and nothing else."""
-    return bare_env(tmp_path)
 
 
 @pytest.mark.parametrize("launcher", [[], ["sh"], [sys.executable], [sys.executable, "-I", "-S"]], ids=" ".join)
@@ -193,7 +178,7 @@ def test_form(file: Path) -> None:
         assert archive.testzip() is None
         members = archive.infolist()
     packs = [f"packs/{name}.tar.xz" for name in ("common", "jobrun", MACHINE)]
-    assert [member.filename for member in members] == ["__main__.py", "boot.py", "unpack.py", *packs]
+    assert [member.filename for member in members] == ["__main__.py", "boot.py", "start.py", "unpack.py", *packs]
     assert {member.compress_type for member in members} == {zipfile.ZIP_STORED}
     assert file.read_bytes().startswith(b"#!/bin/sh\n# jobrun 1.2.3: ")
 

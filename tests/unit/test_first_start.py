@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +17,6 @@ from tests.stand_in import (
     MACHINE,
     MINOR,
     answer,
-    bare_env,
     cache,
     contents,
     entry,
@@ -31,20 +31,6 @@ STRANGER = 12345
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="mounts, or gives files to another user: needs root")
 OLD = sorted(version for version in other_pythons() if version < (3, 10))
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A built file."""
-    path = tmp_path / "jobrun"
-    pack.write_file(contents(), path)
-    return path
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """What a start needs, and nothing else."""
-    return bare_env(tmp_path)
 
 
 def mounted(options: str, folder: Path) -> list[str]:
@@ -129,6 +115,15 @@ def test_no_libstdcxx(file: Path, env: dict[str, str]) -> None:
     assert "needs libstdc++.so.6, which is not here: install it" in line
 
 
+def test_a_file_cut_short_that_python_reads(file: Path, env: dict[str, str]) -> None:
+    """`python3 jobrun` after a broken download: a syntax error in some shell script would tell nobody what to do."""
+    os.truncate(file, file.stat().st_size - 1)
+    for python in (Path(sys.executable), *other_pythons().values()):
+        done = start(python, file, env=env)
+        assert done.returncode == 1
+        assert "does not find the end of this file: copy it again" in done.stderr
+
+
 def test_foreign_modules_in_the_environment(file: Path, env: dict[str, str], tmp_path: Path) -> None:
     """PYTHONPATH of some project would bring its own lzma; PYTHONHOME of another Python, no module at all."""
     bad = tmp_path / "bad"
@@ -137,6 +132,15 @@ def test_foreign_modules_in_the_environment(file: Path, env: dict[str, str], tmp
         (bad / f"{name}.py").write_text("import os; os.write(1, b'foreign'); os._exit(9)")
     for _ in ("cold", "warm"):
         answer(file, env={**env, "PYTHONPATH": str(bad), "PYTHONHOME": "/nowhere", "PYTHONSTARTUP": "/nowhere"})
+
+
+def test_what_the_environment_says_of_compiling(file: Path, env: dict[str, str]) -> None:
+    """`python3 jobrun` in a build's environment: each later start would compile all that it imports, or hash it."""
+    says = {"PYTHONOPTIMIZE": "2", "SOURCE_DATE_EPOCH": "1", "PYTHONWARNINGS": "error"}
+    answer(sys.executable, file, env={**env, **says})
+    (compiled,) = tree(env).rglob("main.*.pyc")
+    assert compiled.name == f"main.cpython-3{MINOR}.pyc"
+    assert compiled.read_bytes()[4:8] == bytes(4), "PEP 552: by date"
 
 
 # Where to: F42
@@ -185,6 +189,34 @@ def test_a_file_system_that_does_not_do(
     line = refusal(*before, file, env={**env, "JOBRUN_CACHE": f"{there}/cache"})
     assert "set JOBRUN_CACHE to one; tried" in line
     assert words in line
+
+
+def test_the_usual_place_is_used_once_it_can_be(file: Path, env: dict[str, str], tmp_path: Path) -> None:
+    """F42: the disk was full for a day: every later start would be a slow one from /tmp, and 41 MB stay there."""
+    stands_in = {**env, "HOME": "/dev/null", "TMPDIR": str(tmp_path / "scratch")}
+    answer(file, env=stands_in)
+    (build,) = tmp_path.glob("scratch/jobrun-cache-*/*/")
+    assert str(answer(file, env={**stands_in, "HOME": env["HOME"]})["module"]).startswith(str(cache(env)))
+    assert not build.exists()
+
+
+def test_what_runs_from_a_stand_in_stays(file: Path, env: dict[str, str], tmp_path: Path) -> None:
+    """A server that was started then would find no module any more."""
+    stands_in = {**env, "HOME": "/dev/null", "TMPDIR": str(tmp_path / "scratch")}
+    answer(file, env=stands_in)
+    (build,) = tmp_path.glob("scratch/jobrun-cache-*/*/")
+    with subprocess.Popen(["/bin/sh", "-c", "read x", f"{build}/boot.py"], stdin=subprocess.PIPE):
+        answer(file, env={**stands_in, "HOME": env["HOME"]})
+        assert build.is_dir()
+
+
+@needs_root
+def test_a_full_disk_costs_nothing_once_there_is_another_place(file: Path, env: dict[str, str], tmp_path: Path) -> None:
+    """F42: whether the usual place does is looked at each time, so it must not take an unpacking to see."""
+    there = tmp_path / "there"
+    before = mounted("size=40M", there)  # the stand-in would fit
+    said = answer(*before, file, env={**env, "HOME": str(there), "TMPDIR": str(tmp_path)})
+    assert str(said["module"]).startswith(f"{tmp_path}/jobrun-cache-0/")
 
 
 @needs_root
@@ -277,7 +309,7 @@ def test_mends_what_starts_it(damage: Callable[[Path], None], what: str, file: P
 @pytest.mark.parametrize("damage", [Path.unlink, _cut, _empty, _garble])
 @pytest.mark.parametrize("what", ["sizes", "main.py"])
 def test_starts_whatever_is_damaged(damage: Callable[[Path], None], what: str, file: Path, env: dict[str, str]) -> None:
-    """As above."""
+    """A cache that a crash left half written would keep jobrun from starting for ever."""
     answer(file, env=env)
     (path,) = entry(env).rglob(what)
     damage(path)
@@ -286,7 +318,7 @@ def test_starts_whatever_is_damaged(damage: Callable[[Path], None], what: str, f
 
 
 def test_mends_a_tree_that_is_gone(file: Path, env: dict[str, str]) -> None:
-    """As above."""
+    """A cleaner of /tmp or of caches would break jobrun for good."""
     answer(file, env=env)
     shutil.rmtree(tree(env))
     answer(file, env=env)
@@ -311,6 +343,12 @@ def test_the_jobs_environment_after_mending(file: Path, env: dict[str, str]) -> 
     assert isinstance(warm, list)
     assert isinstance(mended, list)
     assert sorted(mended) == sorted(warm)
+
+
+def test_mends_below_a_folder_named_like_its_own(file: Path, env: dict[str, str], tmp_path: Path) -> None:
+    """Where somebody's home lies is his own choice."""
+    env["HOME"] = str(tmp_path / ".new-home")
+    test_mends_what_was_damaged(_cut, "any.so", file, env)
 
 
 def test_left_overs_of_a_killed_first_start_go(file: Path, env: dict[str, str]) -> None:

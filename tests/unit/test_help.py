@@ -15,8 +15,8 @@ from jobrun.cli import exit_codes, registry, roff
 from jobrun.cli.codes import OURS
 from jobrun.cli.command import Command
 from jobrun.cli.completion import SHELLS, script
-from jobrun.cli.help import NARROWEST, WIDEST, command_help, overview
-from jobrun.cli.manual import pages
+from jobrun.cli.help import NARROWEST, VALUES, WIDEST, command_help, overview
+from jobrun.cli.manual import READ_WITH, pages
 from jobrun.cli.options import Option, Parsed, choice, parse_words
 from jobrun.cli.registry import load
 from jobrun.cli.shells.grammar import all_commands, options_of
@@ -41,7 +41,6 @@ def parsed_example(command: Command) -> tuple[Command, Parsed]:
     assert words is not None
     typed: Sequence[str] = shlex.split(words[1])
     top = load(typed[0])
-    assert top is not None
     chosen, rest = top.choose(typed[1:])
     return chosen, parse_words(chosen.name, options_of(chosen), rest, mixed=chosen.mixed)
 
@@ -88,6 +87,15 @@ def test_values_that_are_offered_are_those_that_there_are() -> None:
     assert list(ended.offers) == [*(limit.flag[2:] for limit in LIMITS), "all"]
 
 
+def test_what_a_number_may_be_is_told() -> None:
+    """`--timeout DUR`: its reader would find out by mistakes."""
+    parsed = {option.value for command in COMMANDS for option in command.options if option.number is not None}
+    assert parsed - {"SIGNAL"} <= VALUES.keys()
+    shown = command_help(next(command for command in COMMANDS if command.name == "rm"))
+    assert [name for name in ("ID", *VALUES) if re.search(rf"^  {name}  ", shown, re.M)] == ["ID", "DUR", "ADDR"]
+    assert '.SH "VALUES"' in pages()["jobrun-rm.1"]
+
+
 def test_a_value_that_is_no_choice_is_told_with_all_that_are() -> None:
     """Before any call; and where choices are, they are held."""
     option = choice("--network", "what it sees", ("host", "none"))
@@ -98,10 +106,19 @@ def test_a_value_that_is_no_choice_is_told_with_all_that_are() -> None:
 
 def test_variables_told_are_those_that_are_read() -> None:
     """One that is not told is found by reading the source; one that is gone is set in vain."""
-    sources = [*(ROOT / "jobrun").rglob("*.py"), ROOT / "packaging" / "__main__.py"]
+    sources = [*(ROOT / "jobrun").rglob("*.py"), ROOT / "packaging" / "start.py"]
     texts = [path.read_text() for path in sources]
     read = {name for text in texts for name in re.findall(r'environ(?:ment)?\.get\("([A-Z_]+)"', text)}
     assert read - {"JOBRUN_SEARCHED"} == VARIABLES.keys()
+
+
+def test_a_manual_page_has_the_variables_that_go_with_its_options() -> None:
+    """An operator would not find JOBRUN_DATA_DIR where he reads of --data."""
+    keys = {option.key for command in COMMANDS for option in command.options}
+    named = {name for names in READ_WITH.values() for name in names}
+    assert READ_WITH.keys() <= keys
+    assert named <= VARIABLES.keys()
+    assert ["ENVIRONMENT" in pages()[f"jobrun-{name}.1"] for name in ("server", "run", "help")] == [True, True, False]
 
 
 def test_manual_pages_are_clean(tmp_path: Path) -> None:
@@ -111,6 +128,17 @@ def test_manual_pages_are_clean(tmp_path: Path) -> None:
     done = subprocess.run(["mandoc", "-T", "lint", *pages()], cwd=tmp_path, capture_output=True, text=True, check=False)
     told = [line for line in done.stdout.splitlines() if "missing date" not in line]
     assert not told, "\n".join(told)
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_man_shows_the_pages_without_a_word_of_its_own(width: int, tmp_path: Path) -> None:
+    """Warnings over the page; or jo-brun and ~/.lo-cal at the end of a line, which nobody can paste."""
+    for name, text in pages().items():
+        (tmp_path / name).write_text(text)
+    words = ["groff", "-ww", "-Tutf8", "-man", f"-rLL={width}n", *pages()]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert "\N{HYPHEN}\n" not in done.stdout
 
 
 def test_a_manual_page_shows_what_was_meant(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobrun.client.session_access import REFRESH_S
+from jobrun.config.client_files import LOCK_S, FileRefused, locked, read_file, write_file
 from jobrun.config.errors import LoginNeeded, Refusal, UsageError
 from jobrun.config.known_servers import find_server, parse_fingerprint, pinned_server, system_server, with_server
 from jobrun.config.logins import Logins
-from jobrun.config.private_files import LOCK_S, FileRefused, locked, read_private, write_private
 from jobrun.config.session_file import Moment, Session, parse_session, this_moment
 
 BOX = "box:50443"
@@ -63,11 +63,11 @@ def test_a_symlink_or_fifo_is_never_followed_or_waited_for(tmp_path: Path) -> No
     os.mkfifo(tmp_path / "fifo", 0o600)
     for name, words in (("link", "symlink"), ("fifo", "no regular file")):
         with pytest.raises(FileRefused, match=words):
-            read_private(str(tmp_path / name))
+            read_file(str(tmp_path / name))
     (tmp_path / "folder").mkdir(0o700)
     with pytest.raises(FileRefused, match="no regular file"):
-        read_private(str(tmp_path / "folder"))
-    assert read_private(str(tmp_path / "none")) is None
+        read_file(str(tmp_path / "folder"))
+    assert read_file(str(tmp_path / "none")) is None
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
@@ -78,26 +78,26 @@ def test_another_users_file_is_refused(tmp_path: Path) -> None:
     path.chmod(0o600)
     os.chown(path, 12345, 12345)
     with pytest.raises(FileRefused, match="belongs to uid 12345"):
-        read_private(str(path))
+        read_file(str(path))
 
 
 def test_what_can_not_be_ours_is_refused(tmp_path: Path) -> None:
     """Too long, or no ASCII."""
     path = tmp_path / "file"
-    for content, words in ((b"x" * (1 << 20) + b"x", "too long"), (b"\xff", "damaged")):
+    for content, words in ((b"x" * (1 << 20) + b"x", "more than"), (b"\xff", "damaged")):
         path.write_bytes(content)
         path.chmod(0o600)
         with pytest.raises(FileRefused, match=words):
-            read_private(str(path))
+            read_file(str(path))
 
 
 def test_a_write_replaces_a_symlink_and_not_what_it_leads_to(tmp_path: Path) -> None:
     """And leaves nothing beside the file."""
     (tmp_path / "real").write_text("keep")
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    write_private(str(tmp_path / "link"), "new")
+    write_file(str(tmp_path / "link"), "new")
     assert (tmp_path / "real").read_text() == "keep"
-    assert read_private(str(tmp_path / "link")) == "new"
+    assert read_file(str(tmp_path / "link")) == "new"
     assert sorted(os.listdir(tmp_path)) == ["link", "real"]
 
 
@@ -105,16 +105,16 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path) -> None:
     """Twenty commands read while one refreshes."""
     path = str(tmp_path / "file")
     texts = {"a" * 50_000, "b" * 70_000}
-    write_private(path, min(texts))
+    write_file(path, min(texts))
 
     def write() -> None:
         for number in range(100):
-            write_private(path, sorted(texts)[number % 2])
+            write_file(path, sorted(texts)[number % 2])
 
     written = threading.Thread(target=write)
     written.start()
     while written.is_alive():
-        assert read_private(path) in texts
+        assert read_file(path) in texts
     written.join()
 
 
@@ -181,7 +181,7 @@ def test_a_logout_leaves_no_secret(logins: Logins, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kept", range(0, len(SESSION.text()), 11))
 def test_half_a_session_is_damaged_and_not_guessed(logins: Logins, tmp_path: Path, kept: int) -> None:
     """As a full disk or a foreign tool leaves it."""
-    write_private(str(tmp_path / "config/sessions" / BOX), SESSION.text()[:kept])
+    write_file(str(tmp_path / "config/sessions" / BOX), SESSION.text()[:kept])
     with pytest.raises(LoginNeeded, match=f"is damaged.*jobrun login {BOX}"):
         logins.session(BOX)
 

@@ -16,24 +16,10 @@ from pathlib import Path
 import pytest
 from builder import pack
 
-from tests.stand_in import DEADLINE_S, answer, bare_env, cache, contents, entry, refusal, start
+from tests.stand_in import DEADLINE_S, answer, cache, contents, entry, refusal, start
 
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="mounts: needs root")
 needs_strace = pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace, to have a call fail")
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A built file."""
-    path = tmp_path / "jobrun"
-    pack.write_file(contents(), path)
-    return path
-
-
-@pytest.fixture
-def env(tmp_path: Path) -> dict[str, str]:
-    """What a start needs, and nothing else."""
-    return bare_env(tmp_path)
 
 
 def limited(*words: str) -> list[str]:
@@ -87,6 +73,30 @@ def test_a_folder_that_is_gone(file: Path, env: dict[str, str], tmp_path: Path) 
         assert start("/bin/sh", "-c", 'rmdir "$PWD" && exec "$0"', file, env=env, cwd=gone).returncode == 7
 
 
+def test_a_folder_that_is_gone_and_a_pipe(file: Path, env: dict[str, str], tmp_path: Path) -> None:
+    """`cat jobrun | sh` in such a folder ends in one line as elsewhere, not in a traceback. Some shells say more."""
+    answer(file, env=env)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = start("/bin/sh", "-c", 'rmdir "$PWD" && cat "$0" | sh', file, env=env, cwd=gone)
+    assert done.returncode == 125
+    assert done.stderr.endswith("jobrun: cannot find my own file 'sh': start me by my path, not through a pipe\n")
+    assert "Traceback" not in done.stderr
+
+
+def test_what_lies_where_the_lock_is(file: Path, env: dict[str, str], tmp_path: Path) -> None:
+    """A FIFO would hold the first start for ever; a link would have it empty what that leads to."""
+    cache(env).mkdir(parents=True, mode=0o700)
+    os.mkfifo(cache(env) / ".lock")
+    answer(file, env=env)
+    (tmp_path / "precious").write_text("precious")
+    shutil.rmtree(entry(env))
+    (cache(env) / ".lock").unlink()
+    (cache(env) / ".lock").symlink_to(tmp_path / "precious")
+    answer(file, env={**env, "TMPDIR": str(tmp_path)})
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
 @pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8", "xx_XX.nonsense"])
 def test_names_that_are_no_ascii(locale: str, env: dict[str, str], tmp_path: Path) -> None:
     """The file, its cache and the Python lie below somebody's name; cron has the locale C."""
@@ -122,10 +132,55 @@ def test_a_first_start_that_stands_still(file: Path, env: dict[str, str]) -> Non
         try:
             while not list(cache(env).glob(".new-*/sizes")):
                 os.sched_yield()
-            answer(file, env=env)
+            waited = start(file, env=env)
+            assert waited.returncode == 7
+            assert waited.stderr == f"jobrun: another first start is busy in '{cache(env)}': waiting for it\n"
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(stopped.pid, signal.SIGKILL)
+
+
+@needs_strace
+def test_many_first_starts_without_locks(file: Path, env: dict[str, str]) -> None:
+    """A pipeline's parallel steps with a home on such an NFS: each would step on what another is writing."""
+    no_lock = ["strace", "-f", "-o", "/dev/null", "-e", "inject=flock:error=ENOLCK"]
+    late = ["-e", "inject=rename:delay_enter=200000"]  # each has written before the first has put it in its place
+    with contextlib.ExitStack() as stack:
+        rivals = [
+            stack.enter_context(
+                subprocess.Popen([*no_lock, *late, file], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            )
+            for _ in range(4)
+        ]
+        ends = [(*rival.communicate(timeout=DEADLINE_S), rival.returncode) for rival in rivals]
+    assert [(errors, code) for _, errors, code in ends] == [(b"", 7)] * 4
+    assert all(os.fsencode(cache(env)) in said for said, _, _ in ends)
+
+
+def test_many_builds_at_once(env: dict[str, str], tmp_path: Path) -> None:
+    """Pipelines of several branches on one machine: what one has just made is no old build to another."""
+    for number in range(7):
+        pack.write_file(contents(version=f"1.2.{number}"), tmp_path / f"jobrun{number}")
+    files = sorted(tmp_path.glob("jobrun?")) * 2
+    with contextlib.ExitStack() as stack:
+        starts = [
+            stack.enter_context(
+                subprocess.Popen([file], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            )
+            for file in files
+        ]
+        ends = [(one.communicate(timeout=DEADLINE_S)[1], one.returncode) for one in starts]
+    assert ends == [("", 7)] * len(files)
+    assert len([path for path in cache(env).iterdir() if path.is_dir()]) == 7
+
+
+@needs_strace
+def test_ctrl_c_in_a_first_start(file: Path, env: dict[str, str]) -> None:
+    """It takes a second or two: whoever ends it is told nothing, above all no traceback."""
+    for moment in ("umask", "fsync"):
+        said = start("strace", "-f", "-o", "/dev/null", "-e", f"inject={moment}:signal=INT:when=1", file, env=env)
+        assert (said.returncode, said.stdout, said.stderr) == (-signal.SIGINT, "", "")
+    answer(file, env=env)
 
 
 def test_nobody_hears_it(file: Path, env: dict[str, str]) -> None:

@@ -12,7 +12,9 @@ from jobrun.cli.server import COMMANDS, build_settings
 from jobrun.config.environment import Environment, parse_block
 from jobrun.config.paths import (
     FolderRefused,
+    check_place,
     file_system,
+    make_place,
     make_private_folder,
     private_build,
     private_data,
@@ -134,7 +136,8 @@ def test_the_private_server_by_hand_is_the_clients(tmp_path: Path) -> None:
 
 def test_the_socket_lies_in_the_runtime_folder(tmp_path: Path) -> None:
     """XDG_RUNTIME_DIR goes with the login session, as the server's socket should."""
-    place = private_place(env(HOME=str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path)), "")
+    place = make_place(private_place(env(HOME=str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path)), ""))
+    assert check_place(place) is place
     assert place.runtime == str(tmp_path / "jobrun")
 
 

@@ -44,7 +44,7 @@ def test_nothing_passes_the_one_whose_turn_it_is() -> None:
     assert not queue.admit(Waiting("big", "ann", 4))
     assert not queue.admit(Waiting("small", "bob", 1))
     assert names(queue) == []
-    assert "4 of 4 slots: 1 are free" in queue.why("big", "ann")
+    assert "4 free slots: 1 of 4 free" in queue.why("big", "ann")
     assert "another user's turn" in queue.why("small", "bob")
     queue.give_back("a")
     assert names(queue) == ["big"]

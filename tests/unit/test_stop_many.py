@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from jobrun.files.data_folder import DataFolder
+from jobrun.jobfile import layout
 from jobrun.jobs.cpus import Cpus
 from jobrun.jobs.dispatcher import Tools
 from jobrun.jobs.local_engine import LocalEngine
@@ -22,7 +23,7 @@ from jobrun.jobs.service import JobService
 from jobrun.jobs.spec_checks import Ground
 from jobrun.logs.wakeups import Wakeups
 from jobrun.model.caller import Caller, Role
-from jobrun.model.job import Job, JobSpec, Secrets
+from jobrun.model.job import DEFAULT_GRACE_NS, Job, JobSpec, Secrets
 from jobrun.model.lifecycle import EndReason, State
 from jobrun.store.jobs import JobStore
 
@@ -36,9 +37,10 @@ class Jobs:
     def __init__(self, service: JobService, engine: LocalEngine) -> None:
         self.service, self.engine = service, engine
 
-    async def running(self) -> Job:
+    async def running(self, grace_ns: int = DEFAULT_GRACE_NS) -> Job:
         """A job that sleeps, once it does."""
-        spec, secrets = JobSpec(argv=("sleep", "300"), cwd="/"), Secrets({"PATH": b"/usr/bin:/bin"}, {})
+        spec = JobSpec(argv=("sleep", "300"), cwd="/", grace_ns=grace_ns)
+        secrets = Secrets({"PATH": b"/usr/bin:/bin"}, {})
         started = await self.service.start(ANN, spec, secrets, "")
         async with contextlib.aclosing(self.service.watch(ANN, started.id)) as seen:
             async for job in seen:
@@ -51,6 +53,15 @@ class Jobs:
         end = self.service.status(ANN, job.id).end
         assert end is not None
         return end.reason
+
+    def asked_grace_ns(self, job: Job) -> int:
+        """From the signal to KILL, as its supervisor was told."""
+        fd = os.open(self.engine.log_path(job.id), os.O_RDONLY)
+        try:
+            (stop,) = layout.read_stops(fd, layout.read_header(fd).key)
+        finally:
+            os.close(fd)
+        return stop.grace_ns
 
     def lose_file(self, job: Job) -> None:
         """Nobody can open it any more."""
@@ -107,9 +118,24 @@ def test_a_file_that_can_not_be_opened_saves_no_other_job(tmp_path: Path, *, of_
     async def body(jobs: Jobs) -> None:
         broken, whole = await jobs.running(), await jobs.running()
         jobs.lose_file(broken)
-        await (jobs.service.stop_all("ann", "boss") if of_one_user else jobs.service.stop_running("boss", 10**9))
+        stopped = list[str]()
+        if of_one_user:
+            await jobs.service.stop_all("ann", "boss", stopped.append)
+        else:
+            await jobs.service.stop_running("boss", 10**9)
         assert (jobs.reason(broken), jobs.reason(whole)) == (EndReason.LOST, EndReason.STOPPED)
         os.kill(broken.pid, signal.SIGKILL)
+
+    converse(tmp_path, body)
+
+
+def test_a_removed_users_job_has_no_grace_of_months(tmp_path: Path) -> None:
+    """Whoever starts a job with `--grace 366d` could not be removed for a year."""
+
+    async def body(jobs: Jobs) -> None:
+        shy, patient = await jobs.running(grace_ns=10**9), await jobs.running(grace_ns=86_400 * 10**9)
+        await jobs.service.stop_all("ann", "boss", lambda _: None)
+        assert [jobs.asked_grace_ns(job) for job in (shy, patient)] == [10**9, DEFAULT_GRACE_NS]
 
     converse(tmp_path, body)
 
@@ -118,11 +144,11 @@ def test_what_could_not_be_stopped_is_told(tmp_path: Path) -> None:
     """A user would count as removed while his jobs run on."""
 
     async def body(jobs: Jobs) -> None:
-        one = await jobs.running()
+        one, stopped = await jobs.running(), list[str]()
         with no_descriptors(), pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
-            await jobs.service.stop_all("ann", "boss")
-        assert jobs.service.unfinished("ann") == [one.id]
-        await jobs.service.stop_all("ann", "boss")
-        assert jobs.reason(one) is EndReason.STOPPED
+            await jobs.service.stop_all("ann", "boss", stopped.append)
+        assert (jobs.service.unfinished("ann"), stopped) == ([one.id], [])
+        await jobs.service.stop_all("ann", "boss", stopped.append)
+        assert (jobs.reason(one), stopped) == (EndReason.STOPPED, [one.id])
 
     converse(tmp_path, body)

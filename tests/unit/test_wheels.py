@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from builder import notices, sbom, wheels
+from builder.assemble import source_license
 from builder.environment import BuildError
 
 from jobrun.cli import licenses
@@ -77,8 +78,9 @@ def test_bill_of_materials(tmp_path: Path) -> None:
     """A scanner finds each component by its package URL, and the same build has the same bill."""
     install(tmp_path, "Some_Thing")
     works = notices.read([tmp_path])
-    bill = sbom.document(works, version="1.2.3", build="b" * 32, sha256="c" * 64)
-    assert bill == sbom.document(works, version="1.2.3", build="b" * 32, sha256="c" * 64)
+    facts = {"version": "1.2.3", "build": "b" * 32, "license_": source_license(), "sha256": "c" * 64}
+    bill = sbom.document(works, **facts)
+    assert bill == sbom.document(works, **facts)
     read = json.loads(bill)
     assert (read["bomFormat"], read["specVersion"]) == ("CycloneDX", "1.6")
     assert read["metadata"]["component"]["hashes"] == [{"alg": "SHA-256", "content": "c" * 64}]

@@ -8,7 +8,6 @@ import shlex
 from collections.abc import Iterable
 
 from jobrun.cli.command import Command
-from jobrun.cli.options import FILES, FOLDERS
 from jobrun.cli.shells.grammar import all_commands, below_names, offers_of, options_of
 
 HEAD = """\
@@ -41,25 +40,67 @@ _jobrun_offer() {
     done
 }
 
-_jobrun_jobs() {
-    local job
-    compopt -o nosort 2>/dev/null
-    while read -r job; do
-        [[ $job == *[!a-z0-9]* ]] || _jobrun_offer "$job"
-    done < <(timeout 2 "$program" list "${server[@]}" -a -q -n 50 --no-start 2>/dev/null </dev/null)
-    _jobrun_offer @last
+# Offers what stands in a column of the table that jobrun prints for these words.
+_jobrun_column() {
+    local cells
+    {
+        read -r
+        while read -ra cells; do
+            [[ ${cells[$1]} == *[!A-Za-z0-9._-]* ]] || _jobrun_offer "${cells[$1]}"
+        done
+    } < <(timeout 2 "$program" "${@:2}" "${server[@]}" 2>/dev/null </dev/null)
 }
 
-# The job's program, its number among COMP_WORDS, completed as any command is.
-_jobrun_program() {
+_jobrun_servers() {
+    local address _
+    while read -r address _; do
+        _jobrun_offer "$address"
+    done 2>/dev/null <"${JOBRUN_CONFIG_DIR:-${XDG_CONFIG_HOME:-$HOME/.config}/jobrun}/known-servers"
+}
+
+# Offers what is of that kind. For files readline's own, which knows quotes and ~, where nothing else is offered.
+_jobrun_kind() {
+    case $1 in
+        files) compopt -o default ;;
+        folders) compopt -o dirnames ;;
+        jobs)
+            compopt -o nosort 2>/dev/null
+            _jobrun_column 0 list -a -n 50 --no-start
+            _jobrun_offer @last
+            ;;
+        users) _jobrun_column 0 user list ;;
+        tokens) _jobrun_column 1 token list ;;
+        servers) _jobrun_servers ;;
+    esac
+}
+
+# Programs alone: the job knows no keyword, alias or function of this shell.
+_jobrun_executable() {
+    local plain=${typed//\\/} folder folders file name
+    if [[ $typed == *[\'\"]* ]]; then
+        compopt -o default
+    elif [[ $typed == */* ]]; then
+        compopt -o filenames
+        mapfile -t COMPREPLY < <(compgen -c -- "$plain")
+        COMPREPLY=("${COMPREPLY[@]#"$broken"}")
+    else
+        IFS=: read -ra folders <<<"$PATH"
+        for folder in "${folders[@]}"; do
+            for file in "${folder:-.}/$plain"*; do
+                [[ -f $file && -x $file ]] && printf -v name %q "${file##*/}" && _jobrun_offer "$name"
+            done
+        done
+    fi
+}
+
+# What stands behind the job's program, its number among COMP_WORDS, completed as behind any command.
+_jobrun_arguments() {
     if declare -F _comp_command_offset >/dev/null; then
         _comp_command_offset "$1"
     elif declare -F _command_offset >/dev/null; then
         _command_offset "$1"
-    elif (($1 < COMP_CWORD)) || [[ $typed == */* ]]; then
-        compopt -o default
     else
-        mapfile -t COMPREPLY < <(compgen -c -- "$typed")
+        compopt -o default
     fi
 }
 
@@ -70,10 +111,10 @@ _jobrun_among() {
     return 1
 }
 
-_jobrun() {
-    local program=${1/#\~\//$HOME/} line=$COMP_LINE words=() starts=() server=() at
-    COMPREPLY=()
-    for ((at = 0; at <= COMP_CWORD; at++)); do # bash breaks words at = : @ too: together again
+# The line's words, whole: bash breaks them at = : @ too. `starts`: the number of each one's beginning in COMP_WORDS.
+_jobrun_join() {
+    local line=$COMP_LINE at
+    for ((at = 0; at <= COMP_CWORD; at++)); do
         if ((at)) && [[ $line != [[:space:]]* ]]; then
             words[${#words[@]} - 1]+=${COMP_WORDS[at]}
         else
@@ -83,26 +124,12 @@ _jobrun() {
         fi
         line=${line#"${COMP_WORDS[at]}"}
     done
-    local last=$((${#words[@]} - 1)) piece=${COMP_WORDS[COMP_CWORD]} typed lead=''
-    typed=${words[last]}
-    [[ $piece == [=:@] ]] && piece=''
-    local broken=${typed%"$piece"}
-    broken=${broken%@} # which readline replaces as well
+}
 
-    local command=${words[1]} options valued below kind many mixed choices
-    if ((last == 1)); then
-        _jobrun_facts ''
-        _jobrun_offer "${below[@]}"
-        return
-    fi
-    _jobrun_facts "$command" || return
-    at=2
-    if ((last > 2)) && _jobrun_among "${words[2]}" "${below[@]}"; then
-        command+=" ${words[2]}" at=3
-        _jobrun_facts "$command"
-    fi
-
-    local open=1 first='' count=0 word option=''
+# Goes from the word `at` to the last: whether options may still come, the first word that is none and how many there
+# are, and the option whose value the last word is.
+_jobrun_walk() {
+    local word
     for (( ; at < last; at++)); do
         word=${words[at]}
         if [[ $open && $word == -- ]]; then
@@ -123,7 +150,10 @@ _jobrun() {
             [[ $kind == program ]] && break
         fi
     done
+}
 
+# Offers what the last word can be.
+_jobrun_complete() {
     if [[ $option ]]; then
         _jobrun_value "$command $option"
     elif [[ $open && $typed == --*=* ]]; then
@@ -131,15 +161,46 @@ _jobrun() {
         _jobrun_value "$command ${lead%=}"
     elif [[ $open && $typed == -* ]]; then
         _jobrun_offer "${options[@]}"
+    elif [[ $kind == program && $first ]]; then
+        _jobrun_arguments "$first"
     elif [[ $kind == program ]]; then
-        _jobrun_program "${first:-${starts[last]}}"
+        _jobrun_executable
     elif [[ $kind == commands ]]; then
         if ((count)); then _jobrun_facts "${words[last - 1]}"; else _jobrun_facts ''; fi
         _jobrun_offer "${below[@]}"
     elif [[ $count == 0 || $many ]]; then
         _jobrun_offer "${below[@]}" "${choices[@]}"
-        [[ $kind == jobs ]] && _jobrun_jobs
+        _jobrun_kind "$kind"
     fi
+}
+
+# All that the functions above share is local to this one.
+_jobrun() {
+    local program=${1//[\\\'\"]/} words=() starts=() server=()
+    program=${program/#\~\//$HOME/}
+    type -P -- "$program" >/dev/null || program=jobrun # an alias for it
+    COMPREPLY=()
+    _jobrun_join
+    local last=$((${#words[@]} - 1)) piece=${COMP_WORDS[COMP_CWORD]} typed lead=''
+    typed=${words[last]}
+    [[ $piece == [=:@] ]] && piece=''
+    local broken=${typed%"$piece"}
+    broken=${broken%@} # which readline replaces as well
+
+    local command=${words[1]} options valued below kind many mixed choices
+    if ((last == 1)); then
+        _jobrun_facts ''
+        _jobrun_offer "${below[@]}"
+        return
+    fi
+    _jobrun_facts "$command" || return
+    local at=2 open=1 first='' count=0 option=''
+    if ((last > 2)) && _jobrun_among "${words[2]}" "${below[@]}"; then
+        command+=" ${words[2]}" at=3
+        _jobrun_facts "$command"
+    fi
+    _jobrun_walk
+    _jobrun_complete
 }
 
 complete -F _jobrun jobrun
@@ -179,9 +240,9 @@ def _values(command: Command) -> Iterable[str]:
 
 
 def _action(kind: str, offers: str) -> str:
-    """compopt: readline's own, which knows quotes and ~, where nothing else is offered."""
-    known = {FILES: "compopt -o default", FOLDERS: "compopt -o dirnames"}
-    return f"_jobrun_offer {offers}" if offers else known.get(kind, "")
+    if offers:
+        return f"_jobrun_offer {offers}"
+    return f"_jobrun_kind {kind}" if kind else ""
 
 
 def _words(words: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from jobrun.cli.command import Command
-from jobrun.cli.options import COMMAND_NAMES, FILES, FOLDERS, JOBS, PROGRAM, Option
+from jobrun.cli.options import COMMAND_NAMES, FILES, FOLDERS, JOBS, PROGRAM, SERVERS, TOKENS, USERS, Option
 from jobrun.cli.registry import every_command
 from jobrun.cli.shells.grammar import all_commands, offers_of, options_of, short_and_long
 
@@ -62,11 +62,16 @@ function __jobrun_at
     end
 end
 
-# The job's program, completed as any command is.
+# The job's program, which is no keyword or function of this shell, and what stands behind it, as behind any command.
 function __jobrun_program
     set -l place (__jobrun_place)
     set -l line (string join -- ' ' (string escape -- $place[3..-1]) (commandline -ct) | string collect)
-    string match -q -- '-*' $line; or complete -C "$line"
+    string match -q -- '-*' $line; and return
+    set -q place[3]; and complete -C "$line"; and return
+    for offer in (complete -C "$line")
+        set -l name (string split -m 1 \\t -- $offer)[1]
+        command -sq -- $name; or string match -q -- '*/' $name; and printf '%s\\n' $offer
+    end
 end
 
 # Commands below the one that "jobrun help" was given.
@@ -77,8 +82,8 @@ function __jobrun_help_below
     end
 end
 
-# Newest first, each with its row of the list.
-function __jobrun_jobs
+# What the pattern finds in the table that jobrun prints for the other words: a name, and the rest of its row.
+function __jobrun_column
     set -l words (commandline -opc)
     set -l server
     if set -l at (contains -i -- --server $words); and set -q words[(math $at + 1)]
@@ -87,14 +92,36 @@ function __jobrun_jobs
     set -a server (string match -- '--server=*' $words)
     contains -- --local $words; and set server --local
     set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
-    command timeout 2 $program list $server -a -n 50 --no-start 2>/dev/null </dev/null |
-        string replace -f -r '^([a-z0-9]+) +' '$1\\t'
+    command -sq -- $program; or set program jobrun # an alias for it
+    command timeout 2 $program $argv[2..-1] $server 2>/dev/null </dev/null |
+        string replace -f -r "^$argv[1] +" '$1\\t'
+end
+
+function __jobrun_jobs
+    __jobrun_column '([a-z0-9]+)' list -a -n 50 --no-start
     printf '@last\\tyour newest job\\n'
+end
+
+function __jobrun_users
+    __jobrun_column '([a-z0-9._-]+)' user list
+end
+
+function __jobrun_tokens
+    __jobrun_column '[a-z0-9]+ +([A-Za-z0-9._-]+)' token list
+end
+
+function __jobrun_servers
+    set -l homes $XDG_CONFIG_HOME $HOME/.config
+    set -l config $JOBRUN_CONFIG_DIR $homes[1]/jobrun
+    test -r $config[1]/known-servers; and string replace -r ' .*' '' <$config[1]/known-servers
 end
 
 complete -c jobrun -f
 """
-_VALUES = {FILES: " -F", FOLDERS: " -xa '(__fish_complete_directories)'"}
+_VALUES = {FILES: "-rF", FOLDERS: "-xa '(__fish_complete_directories)'"}
+"""How a value is completed."""
+_LISTS = (JOBS, USERS, TOKENS, SERVERS)
+"""Kinds with a function of their own."""
 
 
 def script() -> str:
@@ -106,7 +133,7 @@ def script() -> str:
         f"set -g __jobrun_mixed {_list(command.name for command in commands if command.mixed)}\n\n"
     )
     valued = "".join(_valued(command) for command in commands)
-    lines = [line for command in commands for line in (*_words(command), *map(_option, _pairs(command)))]
+    lines = [line for command in commands for line in (*_words(command), *_options(command))]
     return "".join([HEAD, valued, WALK, lists, *map(_top, top), *lines])
 
 
@@ -124,22 +151,20 @@ def _offer(word: str, about: str) -> str:
     return f"-a {_quote(word)} -d {_quote(about)}"
 
 
-def _pairs(command: Command) -> Iterator[tuple[Command, Option]]:
-    yield from ((command, option) for option in options_of(command))
-
-
-def _option(pair: tuple[Command, Option]) -> str:
-    command, option = pair
-    letters, words = short_and_long(option)
-    names = "".join([*(f" -s {letter}" for letter in letters), *(f" -l {word}" for word in words)])
-    return f"complete -c jobrun {_when(command, 'option')}{names}{_value(option)} -d {_quote(option.help)}\n"
+def _options(command: Command) -> Iterator[str]:
+    for option in options_of(command):
+        letters, words = short_and_long(option)
+        names = "".join([*(f" -s {letter}" for letter in letters), *(f" -l {word}" for word in words)])
+        yield f"complete -c jobrun {_when(command, 'option')}{names}{_value(option)} -d {_quote(option.help)}\n"
 
 
 def _value(option: Option) -> str:
     if not option.value:
         return ""
     offers = " ".join(offers_of(option))
-    return f" -xa {_quote(offers)}" if offers else _VALUES.get(option.takes, " -x").replace(" -F", " -rF")
+    if offers:
+        return f" -xa {_quote(offers)}"
+    return f" -xa '(__jobrun_{option.takes})'" if option.takes in _LISTS else f" {_VALUES.get(option.takes, '-x')}"
 
 
 def _words(command: Command) -> Iterator[str]:
@@ -149,9 +174,9 @@ def _words(command: Command) -> Iterator[str]:
     kind = command.takes
     if kind == PROGRAM:
         yield f"complete -c jobrun {_when(command, 'any')} -a '(__jobrun_program)'\n"
-    elif kind == JOBS:
+    elif kind in _LISTS:
         where = "any" if command.many else "1"
-        yield f"complete -c jobrun {_when(command, where)} -ka '(__jobrun_jobs)'\n"
+        yield f"complete -c jobrun {_when(command, where)} -ka '(__jobrun_{kind})'\n"
     elif kind == COMMAND_NAMES:
         for one in every_command():
             yield f"complete -c jobrun {_when(command, '1')} {_offer(one.name, one.summary)}\n"

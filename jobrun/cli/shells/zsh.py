@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 
 from jobrun.cli.command import Command
-from jobrun.cli.options import COMMAND_NAMES, FILES, FOLDERS, JOBS, PROGRAM, Option
+from jobrun.cli.options import COMMAND_NAMES, FILES, FOLDERS, JOBS, PROGRAM, SERVERS, TOKENS, USERS, Option
 from jobrun.cli.registry import every_command
 from jobrun.cli.shells.grammar import offers_of, options_of
 
@@ -14,17 +14,23 @@ HEAD = """\
 #compdef jobrun
 # zsh completion of jobrun, as "jobrun completion zsh" prints it.
 
-# Newest first, each with its row of the list.
-_jobrun_jobs() {
-  local line id rest
-  local -a lines jobs
-  lines=("${(@f)$(command timeout 2 $program list $server -a -n 50 --no-start 2>/dev/null </dev/null)}")
+# What stands in a column of the table that jobrun prints for these words, in its order, each with the rest of its row.
+_jobrun_column() {
+  local line name
+  local -a lines cells found
+  lines=("${(@f)$(command timeout 2 $program "${@:3}" $server 2>/dev/null </dev/null)}")
   for line in "${lines[@]:1}"; do
-    id=${line%% *} rest=${line#* }
-    [[ $id == *[^a-z0-9]* ]] || jobs+=("$id:${rest## #}")
+    cells=(${=line}) name=$cells[$2]
+    cells[$2]=()
+    [[ $name == *[^A-Za-z0-9._-]* ]] || found+=("$name:$cells")
   done
-  jobs+=('@last:your newest job')
-  _describe -V job jobs
+  [[ $1 == job ]] && found+=('@last:your newest job')
+  _describe -V $1 found
+}
+
+_jobrun_servers() {
+  local known=${JOBRUN_CONFIG_DIR:-${XDG_CONFIG_HOME:-$HOME/.config}/jobrun}/known-servers
+  [[ -r $known ]] && compadd -- ${${(f)"$(<$known)"}%% *}
 }
 
 # Those of all levels, or below the command that was named.
@@ -47,7 +53,7 @@ _jobrun_program() {
 }
 
 _jobrun() {
-  local program=${words[1]/#\\~\\//$HOME/}
+  local program=${(Q)words[1]/#\\~\\//$HOME/}
   local command=$words[2]
   local -a server
   if ((CURRENT == 2)); then
@@ -80,7 +86,15 @@ else
   compdef _jobrun jobrun
 fi
 """
-_ACTIONS = {FILES: "_files", FOLDERS: "_files -/", JOBS: "_jobrun_jobs"}
+_ACTIONS = {
+    FILES: "_files",
+    FOLDERS: "_files -/",
+    JOBS: " _jobrun_column job 1 list -a -n 50 --no-start",
+    USERS: " _jobrun_column user 1 user list",
+    TOKENS: " _jobrun_column token 2 token list",
+    SERVERS: "_jobrun_servers",
+}
+"""A blank first: _arguments puts nothing of its own before the words behind the function."""
 
 
 def script() -> str:
@@ -127,7 +141,7 @@ def _value(option: Option) -> str:
 def _words(command: Command) -> Iterator[str]:
     kind = command.takes
     if kind == PROGRAM:
-        yield "(-)1:program:_command_names -e"
+        yield "(-)1:program: _command_names -e"
         yield "*::argument: _jobrun_program"
     elif kind == COMMAND_NAMES:
         yield "1:command: _jobrun_commands ''"

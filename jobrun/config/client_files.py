@@ -1,17 +1,16 @@
-"""Small files that are this user's alone: written whole or not at all, read only where nobody else can have written or
-read them."""
+"""A client's small files, and what is said where one can not be used; and the locks of such."""
 
 from __future__ import annotations
 
 import contextlib
 import fcntl
 import os
-import stat
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 from jobrun.config.errors import Refusal
+from jobrun.files.private_files import NotPrivate, read_private, write_private
 
 MOST = 1 << 20
 """Bytes of such a file: some hundred known servers. What is longer was not written by this program."""
@@ -33,72 +32,25 @@ class FileRefused(Refusal):
         self.path, self.wrong, self.do = path, wrong, do
 
 
-def read_private(path: str) -> str | None:
+def read_file(path: str) -> str | None:
     """What the file holds, None where there is none. Raises FileRefused."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return read_private(path, MOST).decode("ascii")
     except FileNotFoundError:
         return None
-    except OSError as error:
-        wrong = "is a symlink" if os.path.islink(path) else error.strerror or "cannot be opened"
-        raise FileRefused(path, wrong, "move it away") from error
-    try:
-        _check(path, os.fstat(descriptor))
-        return _read(descriptor).decode("ascii")
+    except NotPrivate as error:
+        raise FileRefused(path, str(error), f"chmod 600 {path}" if error.shared else "move it away") from error
     except UnicodeDecodeError as error:
         raise FileRefused(path, "is damaged", "move it away") from error
-    finally:
-        os.close(descriptor)
 
 
-def _read(descriptor: int) -> bytes:
-    content = b""
-    while len(content) < MOST and (chunk := os.read(descriptor, MOST - len(content))):
-        content += chunk
-    return content
-
-
-def _check(path: str, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        raise FileRefused(path, "is no regular file", "move it away")
-    if found.st_uid != os.geteuid():
-        raise FileRefused(path, f"belongs to uid {found.st_uid}", "move it away")
-    if found.st_mode & 0o077:
-        raise FileRefused(path, f"others may use it (mode {stat.S_IMODE(found.st_mode):o})", f"chmod 600 {path}")
-    if found.st_size > MOST:
-        raise FileRefused(path, "is too long to be ours", "move it away")
-
-
-def write_private(path: str, text: str) -> None:
-    """Makes the file anew (0600), durable before this returns: a reader sees the old content or the new one. Its folder
-    exists. Raises FileRefused."""
-    aside = os.path.join(os.path.dirname(path), f".new-{os.urandom(8).hex()}")
+def write_file(path: str, text: str) -> None:
+    """Makes the file anew, durable before this returns. Its folder exists. Raises FileRefused."""
     try:
-        _write(aside, text)
-        os.rename(aside, path)
-        _sync_folder(os.path.dirname(path))
+        write_private(path, text.encode("ascii"))
     except OSError as error:
-        with contextlib.suppress(OSError):
-            os.unlink(aside)
-        raise FileRefused(
-            path, f"cannot be written: {error.strerror}", "mend that, or set JOBRUN_CONFIG_DIR"
-        ) from error
-
-
-def _write(path: str, text: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(path, flags, 0o600), "wb") as file:
-        file.write(text.encode("ascii"))
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        wrong = f"cannot be written: {error.strerror}"
+        raise FileRefused(path, wrong, "mend that, or set JOBRUN_CONFIG_DIR") from error
 
 
 @contextlib.contextmanager
