@@ -41,9 +41,10 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(BENCHES)}; none: all")
     names = parser.parse_args().names or list(BENCHES)
     file = Path(os.environ.get("JOBRUN_FILE", "dist/jobrun")).resolve()
-    print(f"{os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f}, {file}")
+    print(f"{os.cpu_count()} CPUs, {file}")
     rows = [Row("what", "jobrun", "peer", "ratio", "reach")]
     for name in names:
+        print(f"{name}: load {os.getloadavg()[0]:.1f} before")
         with tempfile.TemporaryDirectory(prefix="jr", dir="/tmp") as folder:
             Path(folder).chmod(0o711)
             rows += [Row(*line) for line in BENCHES[name](file, Path(folder))]

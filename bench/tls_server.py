@@ -15,7 +15,7 @@ from jobrun.auth import auth
 from jobrun.auth.gate import OpenGate
 from jobrun.config.environment import quiet_grpc
 from jobrun.config.server_settings import ServerSettings
-from jobrun.daemon import serve
+from jobrun.daemon.serve import serve
 from jobrun.model.caller import Caller, Role
 
 

@@ -10,13 +10,21 @@ import sys
 import time
 
 DAY_S = 86400
-file = os.path.abspath(sys.argv.pop(1))
-sys.argv[0] = file
+given = sys.argv.pop(1)
 entry = os.path.dirname(__file__)
 tree = "%s/cp%d%d-%s" % (entry, *sys.version_info[:2], os.uname().machine)
-if not os.path.isfile(file):  # `sh -s` that was fed the file: nothing could start jobrun a second time
-    sys.stderr.write("jobrun: cannot find my own file '%s': start me by my path, not through a pipe\n" % file)
+
+
+def refuse(words):
+    """Leave with one line."""
+    if sys.stderr:  # none, where the caller has closed it
+        sys.stderr.write("jobrun: %s\n" % words)
     sys.exit(125)
+
+
+if not os.path.isfile(given):  # `sh -s` that was fed the file: nothing could start jobrun a second time
+    refuse("cannot find my own file '%s': start me by my path, not through a pipe" % given)
+sys.argv[0] = os.path.abspath(given)
 
 
 def look():
@@ -49,8 +57,7 @@ try:
     from jobrun.cli.main import main
 except Exception as error:  # noqa: BLE001 - also another Python, or another machine on a shared home
     if "checked" in sys._xoptions:  # start.py has found nothing to mend
-        sys.stderr.write("jobrun: cannot start from my cache '%s' (%s): remove it\n" % (entry, error))
-        sys.exit(125)
+        refuse("cannot start from my cache '%s' (%s): remove it" % (entry, error))
     with open("/proc/self/environ", "rb") as mine:  # os.environ has LC_CTYPE of Python's own making in the C locale
         env = dict(one.split(b"=", 1) for one in mine.read().split(b"\0") if b"=" in one)
     os.execve(sys.executable, [sys.executable, "-I", "-S", *sys.argv], env)

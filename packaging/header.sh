@@ -1,5 +1,6 @@
 #!/bin/sh
 # jobrun @VERSION@: a zip application behind this header. Look inside: unzip -l, python3 -m zipapp --info.
+: 08 'jobrun: Python does not find the end of this file: copy it again, and start it by its path'  # its error shows that
 c=${JOBRUN_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/jobrun}/@BUILD@
 if [ "${c#/}" != "$c" ] && [ -O "$c" ] && [ ! -L "$c" ] && [ -O "$c/boot.py" ] && [ -s "$c/boot.py" ] && [ -O "$c/python" ] && read -r p <"$c/python" && [ -x "$p" ]
 then exec "$p" -I -S "$c/boot.py" "$0" "$@"

@@ -8,6 +8,7 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from io import FileIO
 
 UNPACKED_BYTES = 44_000_000
 """What a build takes with its compiled code."""
@@ -15,6 +16,8 @@ UNPACKED_BYTES = 44_000_000
 OLD_BUILDS_KEPT = 4
 OLD_BUILDS_KEPT_S = 7 * 86400
 """Who goes back and forth between versions unpacks no more than once a week; boot.py notes each day of use."""
+JUST_MADE_S = 600
+"""However many there are: somebody may be about to fill the entry, or to start from it, whom no command line shows."""
 
 QUIET_WAIT_S = 3
 """For a lock: longer than a first start takes, so that who waits for one that goes well says nothing."""
@@ -54,16 +57,17 @@ def require_space(root: str) -> None:
         try:
             os.posix_fallocate(probe.fileno(), 0, UNPACKED_BYTES)
         except OSError as error:
-            if error.errno != errno.EFBIG:  # a limit on each file, and none of ours is that big
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):  # of all else unpacking itself has to tell
                 raise
 
 
 def prepare(root: str, build: str, file: str, python: str, tell: Callable[[str], None]) -> None:
     """Make the entry complete for this Python, whose real path is `python`. OSError where that cannot be."""
     entry = os.path.join(root, build)
-    with open(f"{root}/.lock", "w") as lock:
+    with _open_lock(root) as lock:
         locked = _lock(lock.fileno(), lambda: tell(f"another first start is busy in '{root}': waiting for it"))
         # Without: renames alone keep it right, and nothing is cleared away.
+        check_folder(entry, make=True)  # again: while we waited, an old one may have gone
         if is_ready(entry):
             return  # another first start was faster
         if locked:
@@ -71,6 +75,12 @@ def prepare(root: str, build: str, file: str, python: str, tell: Callable[[str],
         _fill(root, entry, file, python)
         if locked:
             _clear(root, build)
+
+
+def _open_lock(root: str) -> FileIO:
+    """Whatever lies there: this neither waits for a FIFO's other end nor empties what a link leads to."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
+    return os.fdopen(os.open(f"{root}/.lock", flags, 0o600), "wb", buffering=0)
 
 
 def _lock(descriptor: int, tell_of_wait: Callable[[], None]) -> bool:
@@ -247,10 +257,11 @@ def _clear(root: str, build: str) -> None:
     import time
 
     with contextlib.suppress(OSError):  # this build is there, which is what counts; the next one tries again
-        idle = {name: os.lstat(os.path.join(root, name)).st_mtime for name in _builds(root, build) if name != build}
-        last = sorted(idle, key=lambda name: -idle[name])[:OLD_BUILDS_KEPT]
-        recent = {name for name in last if idle[name] > time.time() - OLD_BUILDS_KEPT_S}
-        _remove_unused(root, idle.keys() - recent)
+        age = {name: time.time() - os.lstat(os.path.join(root, name)).st_mtime for name in _builds(root, build)}
+        others = sorted(age.keys() - {build}, key=lambda name: age[name])
+        old = {name for name in others if age[name] > OLD_BUILDS_KEPT_S}
+        many = {name for name in others[OLD_BUILDS_KEPT:] if age[name] > JUST_MADE_S}
+        _remove_unused(root, old | many)
 
 
 def clear_stand_ins(roots: Sequence[str], build: str) -> None:
@@ -261,7 +272,7 @@ def clear_stand_ins(roots: Sequence[str], build: str) -> None:
     for root in roots:
         with contextlib.suppress(OSError):  # not there, or a first start is at it: it needs that place
             check_folder(root, make=False)
-            with open(f"{root}/.lock", "w") as lock:
+            with _open_lock(root) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove_left_overs(root)
                 _remove_unused(root, _builds(root, build))

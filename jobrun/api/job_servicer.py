@@ -13,7 +13,7 @@ from jobrun.api.current import current_caller
 from jobrun.api.noted import noted
 from jobrun.api.turns import Turns, to_its_end
 from jobrun.jobs.service import JobService
-from jobrun.logs.follow import Batch, Cursor, Gap, Since, Start, TailLines
+from jobrun.logs.follow import Batch, Beginning, Cursor, Gap, Since, Start, TailLines
 from jobrun.model.errors import InvalidRequest
 from jobrun.model.job import Job
 from jobrun.model.lifecycle import State
@@ -87,7 +87,7 @@ class JobServicer(job_service_pb2_grpc.JobServiceServicer):
             async for event in events:
                 if not isinstance(event, Job):
                     next_cursor = event.next
-                if isinstance(event, Batch) and not event.records:
+                if _tells_nothing(event, start):
                     await asyncio.sleep(0)  # there may be many of them, and others want their turn
                 else:
                     await self._turns.write(context.write(_event(event, next_cursor)))
@@ -131,7 +131,15 @@ def _streams(request: wire.LogsRequest) -> frozenset[int]:
     return frozenset(request.streams) or STREAMS
 
 
-def _event(event: Batch | Gap | Job, next_cursor: int) -> wire.LogsResponse:
+def _tells_nothing(event: Beginning | Batch | Gap | Job, start: Start) -> bool:
+    if isinstance(event, Beginning):
+        return isinstance(start, Cursor)  # which is where it begins
+    return isinstance(event, Batch) and not event.records
+
+
+def _event(event: Beginning | Batch | Gap | Job, next_cursor: int) -> wire.LogsResponse:
+    if isinstance(event, Beginning):
+        return wire.LogsResponse(next_cursor=next_cursor)
     if isinstance(event, Job):
         assert event.state is State.FINISHED, "a log ends with its job"
         end = wire.LogEnd(job=convert.job_to_wire(event))

@@ -59,7 +59,7 @@ def overview(width: int = WIDTH) -> str:
     column = 4 + max(len(name) for group in GROUPS.values() for name in group)
     steps = 4 + max(len(line) for line, _ in FIRST_STEPS)
     groups = [
-        _section(title, [(command.name, command.summary) for command in map(load, names) if command], column, width)
+        _section(title, [(command.name, command.summary) for command in map(load, names)], column, width)
         for title, names in GROUPS.items()
     ]
     codes = [("run, attach and wait", _listed(OF_JOBS)), ("all others", _listed(OF_OTHERS))]

@@ -87,16 +87,25 @@ def _prepare_imports(name: str) -> None:
 
 def _run(command: Command, words: Sequence[str]) -> int:
     from jobrun.cli.command import HELP
-    from jobrun.cli.options import parse_words
+    from jobrun.cli.options import PROGRAM, parse_words
     from jobrun.config.environment import read_environment
 
+    if command.takes != PROGRAM and ASKS_FOR_HELP.intersection(_before_end(words)):
+        return _help(command)  # wherever it stands, and whatever is wrong with the rest
     parsed = parse_words(command.name, (*command.options, HELP), words, mixed=command.mixed)
-    if parsed.flag(HELP.key):
-        from jobrun.cli.help import command_help, width_of_stdout
+    return _help(command) if parsed.flag(HELP.key) else command.run(parsed, read_environment())
 
-        put(command_help(command, width_of_stdout()))
-        return 0
-    return command.run(parsed, read_environment())
+
+def _before_end(words: Sequence[str]) -> Sequence[str]:
+    """The words before `--`."""
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _help(command: Command) -> int:
+    from jobrun.cli.help import command_help, width_of_stdout
+
+    put(command_help(command, width_of_stdout()))
+    return 0
 
 
 def _tell_faults_in_one_line(code: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from jobrun.cli import help as words
 from jobrun.cli import roff
@@ -12,6 +12,14 @@ from jobrun.cli.exit_codes import OF_JOBS, OF_OTHERS
 from jobrun.cli.registry import GROUPS, MODULES, load
 from jobrun.config.environment import VARIABLES
 from jobrun.config.paths import FOLDERS
+
+READ_WITH: Mapping[str, Sequence[str]] = {
+    "--server": ("JOBRUN_SERVER", "JOBRUN_TOKEN", "JOBRUN_CONFIG_DIR"),
+    "--fingerprint": ("JOBRUN_CONFIG_DIR", "SSL_CERT_FILE"),
+    "--data": ("JOBRUN_DATA_DIR",),
+    "--listen": ("NOTIFY_SOCKET",),
+}
+"""Variables that commands with an option read; what all of them read is told by jobrun(1)."""
 
 
 def pages() -> dict[str, str]:
@@ -26,14 +34,13 @@ def title(name: str) -> str:
 
 def page(name: str) -> str:
     """The source of one page; `name` of a command, or empty for the whole."""
-    command = load(name) if name else None
-    return _whole() if command is None else _one(command)
+    return _one(load(name)) if name else _whole()
 
 
 def _whole() -> str:
     groups = [
         roff.subsection(group)
-        + roff.rows((title(command.name) + "(1)", command.summary) for command in map(load, names) if command)
+        + roff.rows((title(command.name) + "(1)", command.summary) for command in map(load, names))
         for group, names in GROUPS.items()
     ]
     parts = [
@@ -76,6 +83,7 @@ def _one(command: Command) -> str:
         *_options(command, roff.section),
         *(_below(below) for below in command.below),
         *_values((command, *command.below)),
+        *_variables((command, *command.below)),
         roff.section("Exit status"),
         roff.rows(codes),
         roff.section("Examples"),
@@ -101,8 +109,17 @@ def _values(commands: Sequence[Command]) -> Iterable[str]:
         yield roff.rows(values)
 
 
+def _variables(commands: Sequence[Command]) -> Iterable[str]:
+    keys = {option.key for command in commands for option in command.options}
+    names = {name for key, read in READ_WITH.items() if key in keys for name in read}
+    if names:
+        yield roff.section("Environment")
+        yield roff.rows((name, meaning) for name, meaning in VARIABLES.items() if name in names)
+
+
 def _synopsis(commands: Iterable[Command]) -> str:
-    return ".br\n".join(f"{roff.escape(words.usage(command))}\n" for command in commands)
+    called = ((f"jobrun {command.name}", words.usage(command)) for command in commands)
+    return ".br\n".join(f"{roff.bold(name)}{roff.escape(usage.removeprefix(name))}\n" for name, usage in called)
 
 
 def _below(command: Command) -> str:

@@ -49,26 +49,23 @@ HABITS: Mapping[str, str] = {
 """Words of other tools, and the command that does it here. They are told, never run."""
 
 
-def load(name: str) -> Command | None:
-    """The command of that name, None where there is none."""
-    if name not in MODULES:
-        return None
+def load(name: str) -> Command:
+    """One of MODULES."""
     commands: Sequence[Command] = importlib.import_module(f"jobrun.cli.{MODULES[name]}").COMMANDS
     return next(command for command in commands if command.name == name)
 
 
 def find(name: str) -> Command:
-    """The command of that name. Raises NotBuilt, and UsageError with what may have been meant."""
+    """The command that somebody typed. Raises NotBuilt, and UsageError with what may have been meant."""
+    if name in MODULES:
+        return load(name)
     if name in LATER:
         raise NotBuilt(name)
-    command = load(name)
-    if command is None:
-        meant = HABITS.get(name) or nearest(name, MODULES)
-        then = f"did you mean {meant}?" if meant else 'see "jobrun help"'
-        raise UsageError(f"{name}: no such command: {then}")
-    return command
+    meant = HABITS.get(name) or nearest(name, MODULES)
+    then = f"did you mean {meant}?" if meant else 'see "jobrun help"'
+    raise UsageError(f"{name}: no such command: {then}")
 
 
 def every_command() -> Iterator[Command]:
     """All, in that order; those that a second word chooses are in their `below`."""
-    yield from (command for command in map(load, MODULES) if command is not None)
+    yield from map(load, MODULES)

@@ -11,8 +11,8 @@ LINE = 76
 
 def head(title: str) -> str:
     """The beginning of a page. No date: a page changes with the program, not with the day on which it was made. No
-    hyphenation: names and paths must stay what can be pasted."""
-    return f'.TH {title.upper()} 1 "" jobrun "jobrun manual"\n.nh\n'
+    hyphenation, and no blanks to fill lines: names and paths stay what can be pasted."""
+    return f'.TH {title.upper()} 1 "" jobrun "jobrun manual"\n.nh\n.ad l\n'
 
 
 def section(title: str) -> str:

@@ -13,6 +13,7 @@ from jobrun.cli.server_unit import SERVER_UNIT
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal
 from jobrun.config.numbers import parse_count, parse_duration
+from jobrun.config.own_limits import require_address_space, require_open_files
 from jobrun.config.paths import make_place, make_private_folder, private_build, private_place, server_data
 from jobrun.config.server_keys import keys_in_words
 from jobrun.config.server_settings import LISTEN, SLOTS_PER_CPU, ServerSettings
@@ -35,6 +36,8 @@ def server(parsed: Parsed, environment: Environment) -> int:
         raise NotBuilt(f"server {parsed.words[0]}")
     if parsed.words:
         raise no_such_command("server", parsed.words[0], BELOW)
+    require_open_files()
+    require_address_space()
     settings = build_settings(parsed, environment)
     os.umask(0o077)
     if settings.private:
@@ -43,7 +46,7 @@ def server(parsed: Parsed, environment: Environment) -> int:
         from jobrun.init import become_init
 
         become_init()
-    from jobrun.daemon import serve
+    from jobrun.daemon.serve import serve
 
     return serve(settings)
 

@@ -172,13 +172,12 @@ def _name(uid: int) -> str:
 
 
 def _ready(parsed: Parsed, folder: Path) -> Ready | None:
+    """Where the server of this folder can be dialled, if one lives: one that was killed has left its ready file."""
+    from jobrun.files.data_lock import is_held
     from jobrun.files.ready_file import read_ready
-    from jobrun.model.errors import JobrunError
 
-    try:
-        return read_ready(folder)
-    except (JobrunError, OSError) as error:
-        raise Refusal(f"{parsed.command}: {error}") from error
+    with _explained(parsed):
+        return read_ready(folder) if is_held(folder) else None
 
 
 def _tell_server(parsed: Parsed, folder: Path, done: str) -> None:

@@ -70,12 +70,12 @@ def open_connection(target: Target, environment: Environment, *, start: bool = T
     from jobrun.client.private_server import PrivateServer
     from jobrun.version import BUILD, VERSION
 
-    def say_once() -> None:
+    def say_at_first(text: str) -> None:
         """A server that has to be started again later is not the user's concern."""
         if not connection.contacted:
-            say("no login: running on this machine")
+            say(text)
 
-    server = PrivateServer(environment, VERSION, BUILD, say_once)
+    server = PrivateServer(environment, VERSION, BUILD, say_at_first)
     connection = Connection(PlainRoute(server.dial if start else server.find, target.name))
     return connection
 

@@ -46,9 +46,14 @@ class Calls:
         """The same over a connection of its own, for another thread."""
         return Calls(self._connection.again(), self._reconnect_s)
 
-    def start(self, request: wire.StartRequest) -> Job:
-        """Starts a job; `request_id` makes the retry safe."""
-        return self._try(lambda stub, who: stub.Start(request, timeout=ANSWER_S, metadata=who)).job
+    def start(self, request: wire.StartRequest, on_send: Callable[[], None] = lambda: None) -> Job:
+        """Starts a job; `request_id` makes the retry safe. `on_send` is called before it may reach a server."""
+
+        def once(stub: JobServiceStub, who: Metadata) -> wire.StartResponse:
+            on_send()
+            return stub.Start(request, timeout=ANSWER_S, metadata=who)
+
+        return self._try(once).job
 
     def stop(self, request: wire.StopRequest) -> Job:
         """Stops a job; answers when it has finished, however long that takes. A retry sends no second signal."""

@@ -38,12 +38,13 @@ FLOCK = struct.Struct("hhqqi4x")
 
 
 class PrivateServer:
-    """This user's private server. `version` and `build` are this program's; `on_start` is told when one was started."""
+    """This user's private server. `version` and `build` are this program's; `say` is told what may be of interest to
+    its user: that one was started, or what is waited for."""
 
-    def __init__(self, environment: Environment, version: str, build: str, on_start: Callable[[], None]) -> None:
+    def __init__(self, environment: Environment, version: str, build: str, say: Callable[[str], None]) -> None:
         self._environment = environment
         self._version, self._build = version, build
-        self._on_start = on_start
+        self._say = say
 
     def dial(self) -> str:
         """The address of a server that answers; starts it first where it has to. Raises Refusal."""
@@ -51,11 +52,22 @@ class PrivateServer:
         place = make_place(self._place())
         socket = _answering(place)
         if socket is None or _is_older(place, release):
-            from jobrun.config.client_files import locked
-
-            with locked(os.path.join(place.data, "start.lock"), START_S + END_S, OTHERWISE):
-                socket = self._start_unless_there(place, release)
+            socket = self._start_in_turn(place, release)
         return "unix:" + socket
+
+    def _start_in_turn(self, place: Place, release: tuple[int, ...] | None) -> str:
+        from jobrun.config.client_files import FileRefused, locked
+
+        lock = os.path.join(place.data, "start.lock")
+
+        def say_what_for() -> None:
+            self._say(f"waiting for another jobrun, which starts the private server: fuser {lock} tells its pid")
+
+        try:
+            with locked(lock, START_S + END_S, OTHERWISE, say_what_for):
+                return self._start_unless_there(place, release)
+        except FileRefused as error:
+            raise NoServer(str(error)) from error
 
     def find(self) -> str:
         """The address of a server that answers, of whatever release; none is started, and nothing is made. Raises
@@ -74,7 +86,7 @@ class PrivateServer:
             return socket  # another client was faster
         _end_holder(place)  # an older one, one that is ending, or one whose socket was removed: its jobs go on
         _start(place, self._environment)
-        self._on_start()
+        self._say("no login: running on this machine")
         return place.socket
 
 
@@ -91,11 +103,12 @@ def _answers(path: str) -> bool:
 
 def _answering(place: Place) -> str | None:
     """The socket of the server that holds the data folder: where it is to be expected, or where that server says. It
-    was started with another runtime folder then, as by cron or before a logout."""
-    if _answers(place.socket):
-        return place.socket
+    was started with another runtime folder then, as by cron or before a logout. One whose folder was removed may still
+    answer for a while, from files that nobody else sees."""
+    if _holder(place) is None:
+        return None
     said = _lock_lines(place)[1:2]
-    return said[0] if said and said[0] and _answers(said[0]) and _holder(place) else None
+    return next((path for path in (place.socket, *said) if path and _answers(path)), None)
 
 
 def _lock_lines(place: Place) -> list[str]:
@@ -113,21 +126,22 @@ def _is_older(place: Place, release: tuple[int, ...] | None) -> bool:
         return False
     words = "".join(_lock_lines(place)[:1]).split()
     theirs = release_of(words[0]) if words else None
-    return theirs is not None and theirs < release and _holder(place) != 0
+    return theirs is not None and theirs < release and _holder(place) is not None
 
 
-def _holder(place: Place) -> int:
-    """The pid of the server that holds the data folder's lock, 0 if none does (fcntl(2), F_GETLK)."""
+def _holder(place: Place) -> int | None:
+    """The pid of the server that holds the data folder's lock, None if none does; 0 for one of another PID namespace
+    (fcntl(2), F_GETLK)."""
     try:
         descriptor = os.open(os.path.join(place.data, "lock"), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        return 0
+        return None
     try:
         asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
         kind, _, _, _, pid = FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
     finally:
         os.close(descriptor)
-    return pid if kind != fcntl.F_UNLCK else 0
+    return max(pid, 0) if kind != fcntl.F_UNLCK else None
 
 
 def _end_holder(place: Place) -> None:

@@ -36,7 +36,10 @@ FOLDERS = (
         "the private server's socket",
         "in jobrun in XDG_RUNTIME_DIR; else in /tmp/jobrun-UID; named after the data folder",
     ),
-    ("what the file unpacks", "JOBRUN_CACHE; else jobrun in XDG_CACHE_HOME or ~/.cache"),
+    (
+        "what the file unpacks",
+        "JOBRUN_CACHE; else jobrun in XDG_CACHE_HOME or ~/.cache; else jobrun-cache-UID in TMPDIR, /var/tmp, /dev/shm",
+    ),
 )
 """What lies where, for people."""
 
@@ -122,9 +125,9 @@ def private_build(version: str, build: str) -> str:
 def private_place(environment: Environment, build: str) -> Place:
     """Where the private server is to be; nothing is made or checked."""
     data = private_data(environment, build)
-    import hashlib
+    from _blake2 import blake2b  # hashlib loads OpenSSL: 3 ms of each command
 
-    name = hashlib.sha256(os.fsencode(os.path.realpath(data))).hexdigest()[:16] + ".sock"
+    name = blake2b(os.fsencode(os.path.realpath(data)), digest_size=8).hexdigest() + ".sock"
     runtime = _runtime_folder(environment, name)
     return Place(data, runtime, os.path.join(runtime, name))
 

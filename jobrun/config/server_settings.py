@@ -1,4 +1,4 @@
-"""What a server is told at its start: parsed by cli/server.py, used by daemon.py."""
+"""What a server is told at its start: parsed by cli/server.py, used by daemon/serve.py."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, NoReturn
@@ -90,31 +91,44 @@ def hang_up(folder: Path) -> bool:
     """SIGHUP to the server with login that holds the folder; whether there is one. Never for that server itself.
 
     The pid is asked for again once a pidfd holds it, so that no stranger is ever signalled. StoreError, OSError."""
-    with contextlib.ExitStack() as stack:
+    with _opened(folder) as fd:
+        if fd is None or not (pid := _holder(fd)) or not _has_login(fd):
+            return False  # one that took the lock just now, and has not said so, has not read its files either
         try:
-            fd = os.open(folder / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
-            stack.callback(os.close, fd)
-            pid = _holder(fd)
-            if not pid or not _has_login(fd):
-                return False  # one that took the lock just now, and has not said so, has not read its files either
             process = os.pidfd_open(pid)
-        except (FileNotFoundError, ProcessLookupError):
+        except ProcessLookupError:
             return False
-        stack.callback(os.close, process)
-        if _holder(fd) != pid:
-            return False
-        signal.pidfd_send_signal(process, signal.SIGHUP)
-        return True
+        try:
+            if _holder(fd) != pid:
+                return False
+            signal.pidfd_send_signal(process, signal.SIGHUP)
+            return True
+        finally:
+            os.close(process)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a server holds the folder. Never for that server itself. StoreError, OSError."""
+    with _opened(folder) as fd:
+        return fd is not None and _holder(fd) != 0
 
 
 def serves_operators(folder: Path) -> bool:
-    """Whether a server holds the folder whose certificate is its operator's. StoreError, OSError."""
+    """Whether a server holds the folder whose certificate is its operator's. As `is_held`."""
+    with _opened(folder) as fd:
+        return fd is not None and _holder(fd) != 0 and _line(fd, 3) == OPERATORS
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[int | None]:
+    """The lock's file; None where there is none."""
     try:
         fd = os.open(folder / "lock", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
-        return False
+        yield None
+        return
     try:
-        return _holder(fd) != 0 and _line(fd, 3) == OPERATORS
+        yield fd
     finally:
         os.close(fd)
 

@@ -34,7 +34,8 @@ class Ready(NamedTuple):
 
 
 class ReadyFile:
-    """Written by the server alone. A clean end removes it; after a kill it tells of a server that is gone."""
+    """Written by the server alone. A clean end removes it. After a kill it tells of a server that is gone: the next
+    one removes it first of all, and who reads it looks at the lock."""
 
     def __init__(self, folder: Path) -> None:
         self._path = ready_path(folder)
@@ -55,7 +56,7 @@ class ReadyFile:
                 self._put(self._said)
 
     def remove(self) -> None:
-        """The server has ended."""
+        """The server has ended, or is not ready yet."""
         with self._lock:
             self._said = None
             self._take_away()

@@ -19,27 +19,31 @@ FIRST_ATTEMPT = 1
 
 def create(path: str, created_ns: int, spec: Value, secrets: bytes) -> None:
     """A file of a job that waits for its first dispatch, made under a name of its own, then renamed: a leftover of that
-    name is replaced, and no reader ever sees a part. Its exit record's page is fallocated. OSError where there is no
-    room."""
-    key = int.from_bytes(os.urandom(4), "little") or 1
+    name is replaced, and no reader ever sees a part. OSError where there is no room."""
     scratch = path + ".new"
     fd = os.open(scratch, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        os.posix_fallocate(fd, 0, layout.FRAMES_AT)
-        os.pwrite(fd, layout.pack_header(layout.Header(key, created_ns)), 0)
-        slot = layout.Slot()
-        slot.attempt = FIRST_ATTEMPT
-        layout.write_slot(fd, key, slot)
-        parts = frames.pack(key, layout.FRAMES_AT, created_ns, frames.SPEC, layout.pack_block(spec, key))
-        parts += frames.pack(key, layout.FRAMES_AT + sum(map(len, parts)), created_ns, frames.SECRETS, secrets)
-        if os.pwritev(fd, parts, layout.FRAMES_AT) != sum(map(len, parts)):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        fill(fd, created_ns, spec, secrets)
         os.rename(scratch, path)
     except OSError:
         os.unlink(scratch)
         raise
     finally:
         os.close(fd)
+
+
+def fill(fd: int, created_ns: int, spec: Value, secrets: bytes) -> None:
+    """An empty file, up to where output begins. Its exit record's page is fallocated. OSError if there is no room."""
+    key = int.from_bytes(os.urandom(4), "little") or 1
+    os.posix_fallocate(fd, 0, layout.FRAMES_AT)
+    os.pwrite(fd, layout.pack_header(layout.Header(key, created_ns)), 0)
+    slot = layout.Slot()
+    slot.attempt = FIRST_ATTEMPT
+    layout.write_slot(fd, key, slot)
+    parts = frames.pack(key, layout.FRAMES_AT, created_ns, frames.SPEC, layout.pack_block(spec, key))
+    parts += frames.pack(key, layout.FRAMES_AT + sum(map(len, parts)), created_ns, frames.SECRETS, secrets)
+    if os.pwritev(fd, parts, layout.FRAMES_AT) != sum(map(len, parts)):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def read_spec(fd: int, key: int) -> dict[bytes, Decoded]:

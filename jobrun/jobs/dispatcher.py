@@ -17,10 +17,9 @@ from collections.abc import Iterable
 from jobrun.files.workdir import WorkFolders
 from jobrun.jobs.cpus import Cpus
 from jobrun.jobs.flight import Flight
-from jobrun.jobs.job_order import order_for
 from jobrun.jobs.live import LiveJob, Phase
 from jobrun.jobs.local_engine import LocalEngine
-from jobrun.jobs.orders import StopOrder, Verdict
+from jobrun.jobs.orders import StopOrder, Verdict, order_for
 from jobrun.jobs.queue import Queue
 from jobrun.logs.wakeups import Wakeups
 from jobrun.model.errors import JobDamaged, JobrunError, StorageFull, StoreError, TooManyStops

@@ -22,6 +22,7 @@ from jobrun.logs.watch import IN_ATTRIB, IN_CLOSE_WRITE, IN_Q_OVERFLOW, Inotify
 from jobrun.model.errors import JobDamaged, ShuttingDown, TooManyStops
 from jobrun.model.job import Secrets
 from jobrun.model.lifecycle import State
+from jobrun.model.shown import escape
 
 if TYPE_CHECKING:
     from jobrun.jobfile.bencode import Decoded, Value
@@ -96,14 +97,20 @@ class LocalEngine:
         for job_id in self._spawner.receive():
             self._on_start(job_id)
 
+    def _take_words(self) -> None:
+        for line in self._spawner.receive_words().decode(errors="backslashreplace").splitlines():
+            log.error("%s", escape(line))
+
     def _listen_to_spawner(self) -> None:
         assert self._loop is not None
         self._loop.add_reader(self._spawner.fd, self._take_starts)
+        self._loop.add_reader(self._spawner.words, self._take_words)
         self._loop.add_reader(self._spawner.pidfd, self._lose_spawner)
 
     def _stop_listening(self) -> None:
         if self._loop is not None and self._spawner.is_connected:
             self._loop.remove_reader(self._spawner.fd)
+            self._loop.remove_reader(self._spawner.words)
             self._loop.remove_reader(self._spawner.pidfd)
 
     def _lose_spawner(self) -> None:

@@ -15,7 +15,7 @@ from jobrun.jobs.ids import is_id, new_id
 from jobrun.jobs.live import LiveJob, Phase
 from jobrun.jobs.recovery import recover
 from jobrun.jobs.views import Views
-from jobrun.logs.follow import Batch, Cursor, Following, Gap, Start, read_log
+from jobrun.logs.follow import Batch, Beginning, Cursor, Following, Gap, Start, TailLines, read_log
 from jobrun.model.caller import Caller
 from jobrun.model.errors import (
     InvalidRequest,
@@ -208,10 +208,13 @@ class JobService:
 
     async def logs(
         self, caller: Caller, job_id: str, start: Start, streams: frozenset[int], *, follow: bool
-    ) -> AsyncGenerator[Batch | Gap | Job, None]:
+    ) -> AsyncGenerator[Beginning | Batch | Gap | Job, None]:
         """Its output; at the end of a finished job's the job."""
         live = self._visible(caller, job_id)
-        if isinstance(live, LiveJob) and follow:
+        if isinstance(live, LiveJob) and follow and _waits(live):
+            if isinstance(start, TailLines):  # there are none yet, so it wants all that comes
+                start = Cursor(0)
+                yield Beginning(0)
             await self._file_of(live)
         over = live if isinstance(live, Job) else live.job if live.phase is Phase.TOLD else None
         following = None
@@ -326,9 +329,14 @@ class JobService:
     async def _file_of(self, live: LiveJob) -> None:
         """Until its file exists, or never will."""
         with self._wakeups.of(live.id) as news:
-            while live.recorded is State.QUEUED and live.phase is not Phase.TOLD:
+            while _waits(live):
                 news.clear()
                 await news.wait()
+
+
+def _waits(live: LiveJob) -> bool:
+    """It has no file yet."""
+    return live.recorded is State.QUEUED and live.phase is not Phase.TOLD
 
 
 def _watched_of(job: Job) -> tuple[object, ...]:

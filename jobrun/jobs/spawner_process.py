@@ -1,7 +1,7 @@
 """The server's end of its spawner: starts it, sends it dispatches, replaces it when it dies.
 
 It is a fresh interpreter, started by posix_spawn(3) with an environment of its own: nothing of the server's threads,
-keys or descriptors is in it."""
+keys or descriptors is in it. Not even its stderr: who reads that, such as ssh(1) or tee(1), would wait for all jobs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ ENVIRONMENT = {"LD_BIND_NOW": "1"}
 
 MOST_MESSAGE = 256
 """Bytes of an id."""
+MOST_WORDS = 4096
+"""Bytes of stderr taken at once; what does not fit into a pipe is lost."""
 
 
 class SpawnerProcess:
@@ -25,6 +27,8 @@ class SpawnerProcess:
         self._data = data
         self._socket: socket.socket | None = None
         self._pid = 0
+        self.words = -1
+        """Readable when the spawner or a supervisor said something on its stderr, and once the last of them is gone."""
         self.pidfd = -1
         """Readable once the spawner has died. Its socket may stay open in a supervisor whose start hangs."""
         self.open_files = 0
@@ -56,14 +60,28 @@ class SpawnerProcess:
             str(self._data),
             str(self.open_files),
         ]
-        null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1)]
+        words, stderr = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        files = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1)]
         every = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
-        with its:
+        try:
             self._pid = os.posix_spawn(
-                sys.executable, argv, ENVIRONMENT, file_actions=null, setsid=True, setsigmask=[], setsigdef=every
+                sys.executable,
+                argv,
+                ENVIRONMENT,
+                file_actions=[*files, (os.POSIX_SPAWN_DUP2, stderr, 2)],
+                setsid=True,
+                setsigmask=[],
+                setsigdef=every,
             )
+        except OSError:
+            os.close(words)
+            ours.close()
+            raise
+        finally:
+            os.close(stderr)
+            its.close()
         self.pidfd = os.pidfd_open(self._pid)
-        self._socket = ours
+        self._socket, self.words = ours, words
 
     def send(self, job_id: str, attempt: int) -> None:
         """A hint that may get lost with the spawner: whoever judges the job sends another."""
@@ -84,6 +102,13 @@ class SpawnerProcess:
             return found
         return found
 
+    def receive_words(self) -> bytes:
+        """What was said on stderr; nothing where there is nothing more to come."""
+        try:
+            return os.read(self.words, MOST_WORDS)
+        except BlockingIOError:
+            return b""
+
     def restart(self) -> None:
         """In the place of one that died."""
         self.close()
@@ -97,6 +122,7 @@ class SpawnerProcess:
         if self._socket is not None:
             self._socket.close()
             os.close(self.pidfd)
+            os.close(self.words)
             self._socket = None
 
     def _connected(self) -> socket.socket:

@@ -37,6 +37,14 @@ class Since:
 
 
 @dataclasses.dataclass(frozen=True)
+class Beginning:
+    """The cursor at which the reading begins. Who asked by lines or a time, and is cut off before there is output, goes
+    on from there: asked again, the same lines would begin elsewhere."""
+
+    next: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Following:
     """How a follower waits, and how it knows that a job is over whose file will never say so."""
 
@@ -49,16 +57,17 @@ Start = Cursor | TailLines | Since
 
 async def read_log(
     job_id: str, path: Path, start: Start, streams: frozenset[int], following: Following | None
-) -> AsyncIterator[Batch | Gap]:
-    """Batches and gaps, up to the end of the job's output; without `following` up to what is there now. A batch without
-    a record only says where the reading is: first where it begins, then behind what other streams have.
+) -> AsyncIterator[Beginning | Batch | Gap]:
+    """First where it begins, where a cursor can say that. Then batches and gaps, up to the end of the job's output;
+    without `following` up to what is there now. A batch without a record is behind what other streams have.
 
     InvalidRequest for a cursor that is none; JobDamaged; FileNotFoundError where the job has no file yet."""
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     opening = asyncio.ensure_future(_open(fd, streams, start))
     try:
         log = await asyncio.shield(opening)
-        yield Batch([], log.cursor)
+        if log.is_at_cursor:
+            yield Beginning(log.cursor)
         if following is None:
             while (event := log.next()) is not None:
                 yield event
@@ -122,6 +131,11 @@ class OpenLog:
     def cursor(self) -> int:
         """Where it is."""
         return self._reader.cursor
+
+    @property
+    def is_at_cursor(self) -> bool:
+        """Whether all that is behind the cursor is wanted; else it is in the middle of lines to leave out."""
+        return not self._newlines_to_skip
 
     def _seek(self, start: Start) -> None:
         log, key = self._reader, self._reader.key

@@ -17,9 +17,14 @@ from jobrun.runner.watch import NEVER, LimitWatch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TypeAlias
+
     from jobrun.runner.claim import Claim
     from jobrun.runner.order import Order
     from jobrun.runner.syscalls import Syscalls
+
+    Unstarted: TypeAlias = tuple[ending.Verdict, dict[bytes, int | bytes | str]]
+    """How a job ended of which no process ran."""
 
 KILL_AGAIN_NS = 20_000_000
 """Between two looks for what a kill has missed; doubled each time, up to a second."""
@@ -52,21 +57,31 @@ class Run:
 
     # the start
 
-    def start(self) -> tuple[int, int, bytes] | None:
-        """Execute the first process. None: it runs; else step, errno and path of what failed."""
+    def start(self) -> Unstarted | None:
+        """Execute the first process. None: it runs; else how it ended without that."""
         try:
             report = self._fork()
         except OSError as error:  # no descriptor, memory or process to be had
-            return child.STEP_EXEC, error.errno or 0, self._order.argv[0]
-        if report:
+            return self._failed(child.STEP_EXEC, error.errno or 0, self._order.argv[0])
+        said = self._await_report(report)
+        os.close(report)
+        if self._stopped_by:
+            verdict = ending.Verdict(ending.STOPPED, f"{self._stopped_by} stopped it before it was executed")
+            return verdict, {b"by": self._stopped_by, b"survivors": int(said is None)}
+        if said:
             os.waitpid(self._pid, 0)
-            step, number, path = report.split(b" ", 2)
-            return int(step), int(number), path
+            step, number, path = said.split(b" ", 2)
+            return self._failed(int(step), int(number), path)
         self._note_start()
         return None
 
-    def _fork(self) -> bytes:
-        """What the child has to report: nothing once it was executed."""
+    def _failed(self, step: int, number: int, path: bytes) -> Unstarted:
+        shown, text = ending.start_failure(step, number, path, self._order)
+        verdict = ending.Verdict(ending.START_FAILED, text)
+        return verdict, {b"step": step, b"errno": number, b"path": shown[: child.MOST_PATH]}
+
+    def _fork(self) -> int:
+        """Where the child reports what fails; it ends once it was executed."""
         report_read, report_write = os.pipe2(os.O_CLOEXEC)
         (out, out_write), (err, err_write) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
         stdin = self._open_stdin()
@@ -79,9 +94,34 @@ class Run:
             os.close(fd)
         self._pump.add(out, frames.STDOUT)
         self._pump.add(err, frames.STDERR)
-        report = b"".join(iter(lambda: os.read(report_read, 8192), b""))
-        os.close(report_read)
-        return report
+        return report_read
+
+    def _await_report(self, report: int) -> bytes | None:
+        """What the child says of its failure; nothing once it was executed. To enter a folder or to execute a file may
+        hang, as on a file server that is gone: a stop gets its grace, then kills. None: even that does not end it."""
+        poll = select.poll()
+        poll.register(report, select.POLLIN)
+        poll.register(self._wake, select.POLLIN)
+        said, kill_at, seen = b"", NEVER, 0
+        while True:
+            for fd, _ in poll.poll(_milliseconds_to(kill_at)):
+                if fd == self._wake:
+                    os.read(fd, 4096)  # what ended is looked at later
+                elif part := os.read(fd, 8192):
+                    said += part
+                else:
+                    return said
+            now, stops = time.monotonic_ns(), layout.read_stops(self._claim.fd, self._claim.key)
+            if self._stopped_by:
+                if now >= kill_at:
+                    return None
+                continue
+            kill_at = min([kill_at, *(now + stop.grace_ns for stop in stops[seen:])])
+            seen = len(stops)
+            if now >= kill_at:
+                self._stopped_by = stops[0].by
+                os.kill(self._pid, _signal.SIGKILL)
+                kill_at = now + SURVIVORS_AFTER_NS
 
     def _open_stdin(self) -> int:
         if not self._order.stdin:
@@ -103,6 +143,18 @@ class Run:
         if timeout is not None:
             self._timeout_at = self._started + timeout
 
+    def rehearse(self) -> None:
+        """A run without a process that writes one line and ends at once. For who has no children."""
+        (out, out_write), (err, err_write) = os.pipe2(os.O_CLOEXEC), os.pipe2(os.O_CLOEXEC)
+        os.write(out_write, b"\n")
+        for fd in (out_write, err_write, self._open_stdin()):
+            os.close(fd)
+        self._pump.add(out, frames.STDOUT)
+        self._pump.add(err, frames.STDERR)
+        self._note_start()
+        self._first_ended(0, 0)
+        self.until_ended()
+
     # the loop
 
     def until_ended(self) -> None:
@@ -123,9 +175,7 @@ class Run:
         self._record(survivors=0)
 
     def _milliseconds(self) -> int | None:
-        due = min(self._timeout_at, self._kill_at, self._limits.due)
-        left = -(-(due - time.monotonic_ns()) // 1_000_000)
-        return None if due == NEVER else max(0, min(left, LONGEST_WAIT_MS))
+        return _milliseconds_to(min(self._timeout_at, self._kill_at, self._limits.due))
 
     def _take_signals(self) -> None:
         if _signal.SIGUSR1 in os.read(self._wake, 4096):
@@ -229,6 +279,12 @@ class Run:
             b"survivors": survivors,
         })  # fmt: skip
         file.write_exit(self._claim.fd, self._claim.key, record)
+
+
+def _milliseconds_to(due: int) -> int | None:
+    """For poll(2)."""
+    left = -(-(due - time.monotonic_ns()) // 1_000_000)
+    return None if due == NEVER else max(0, min(left, LONGEST_WAIT_MS))
 
 
 def _outcome(status: int | None) -> dict[bytes, int | bytes | str]:

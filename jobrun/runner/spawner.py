@@ -11,7 +11,7 @@ import select
 
 from jobrun.runner import tree
 from jobrun.runner.claim import boot_id
-from jobrun.runner.supervisor import supervise
+from jobrun.runner.supervisor import rehearse, supervise
 from jobrun.runner.syscalls import Syscalls
 from jobrun.runner.wake import set_dispositions, wake_on
 
@@ -25,6 +25,7 @@ def main(sock: int, data: str, open_files: int) -> None:
     if open_files:
         resource.setrlimit(resource.RLIMIT_NOFILE, (open_files, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     os.umask(0o077)
+    os.chdir("/")  # supervisors outlive the server: its folder may be of a disk that somebody wants to take away
     os.set_inheritable(sock, False)  # noqa: FBT003  # its only form
     os.set_blocking(sock, False)
     syscalls = Syscalls()
@@ -32,6 +33,7 @@ def main(sock: int, data: str, open_files: int) -> None:
     syscalls.restore_libc_signals()
     set_dispositions()
     spawner = Spawner(sock, data, syscalls)
+    spawner.rehearse()
     gc.collect()
     gc.freeze()
     gc.disable()  # what is frozen is never written to, so supervisors share it
@@ -47,6 +49,13 @@ class Spawner:
         self._wake = wake_on(_signal.SIGCHLD)
         self._supervisors: set[int] = set()
         self._open = True
+
+    def rehearse(self) -> None:
+        """Before `serve`. A machine that has no file in memory to give costs each supervisor some time."""
+        try:
+            rehearse(self._boot_id, self._syscalls)
+        except OSError as error:
+            os.write(2, f"no rehearsal: {error.strerror}\n".encode())
 
     def serve(self) -> None:
         """Until the server's end is closed and every child is gone."""
@@ -74,7 +83,7 @@ class Spawner:
         try:
             pid = os.fork()
         except OSError as error:  # no process to be had now: the server sends it again
-            os.write(2, f"no supervisor for {job_id.decode()}: {error.strerror}\n".encode())
+            _say(f"no supervisor for {job_id.decode()}: {error.strerror}")
             return True
         if pid == 0:
             self._become_supervisor(job_id.decode(), int(attempt))
@@ -88,9 +97,9 @@ class Spawner:
             _signal.signal(_signal.SIGCHLD, _signal.SIG_DFL)
             supervise(self._data, job_id, attempt, self._sock, self._boot_id, self._syscalls)
             code = 0
-        except Exception as error:  # noqa: BLE001  # the last thing that it says: to the server's log, by way of the spawner's stderr
+        except Exception as error:  # noqa: BLE001  # the last thing that it says
             line = error.__traceback__.tb_lineno if error.__traceback__ else 0
-            os.write(2, f"supervisor of {job_id}: {error!r} ({line})\n".encode())
+            _say(f"supervisor of {job_id}: {error!r} ({line})")
         finally:
             os._exit(code)
 
@@ -117,3 +126,11 @@ class Spawner:
 
     def _has_children(self) -> bool:
         return any(True for _ in tree.children("self"))
+
+
+def _say(line: str) -> None:
+    """To the server's log, by way of stderr, which is its pipe. Without a server nobody would read it."""
+    try:
+        os.write(2, f"{line}\n".encode())
+    except (BlockingIOError, BrokenPipeError):
+        return

@@ -16,8 +16,7 @@ _NEEDED = "libstdc++6"  # by grpc
 
 @dataclass(frozen=True)
 class _Machine:
-    """What uname and qemu call it, what the head of its programs is (elf(5): class, type, machine), and whether the
-    kernel of an x86_64 runs it as it is."""
+    """What uname and qemu call it, and of the head of its programs the class and the machine: elf(5)."""
 
     name: str
     elf_class: int

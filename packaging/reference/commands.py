@@ -10,8 +10,8 @@ from reference.markdown import block, code, page, paragraph, section, table
 
 OPTIONS = """\
 `jobrun COMMAND [OPTIONS] [--] [ARGV...]`. Options end at the first word that is none, so `jobrun run make -j4` gives
-`-j4` to make. A value may be joined or apart: `--timeout 10m`, `--timeout=10m`, `-n5`. `-h` or `--help` of every
-command prints its help.
+`-j4` to make. A value may be joined or apart: `--timeout 10m`, `--timeout=10m`, `-n5`. `-h` or `--help`
+anywhere among a command's words prints its help; behind the program of run and start it is the program's.
 """
 
 
@@ -31,8 +31,7 @@ def commands_page() -> str:
 
 
 def _group(title: str, names: list[str]) -> str:
-    commands = [command for command in map(load, names) if command is not None]
-    return section(title, *(_command(one) for command in commands for one in (command, *command.below)))
+    return section(title, *(_command(one) for command in map(load, names) for one in (command, *command.below)))
 
 
 def _command(command: Command) -> str:

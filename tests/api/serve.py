@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from jobrun.config.environment import quiet_grpc
 from jobrun.config.server_settings import ServerSettings
-from jobrun.daemon import serve
+from jobrun.daemon.serve import serve
 
 
 def main() -> int:

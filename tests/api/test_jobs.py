@@ -105,6 +105,38 @@ def test_logs_go_on_at_a_cursor(private: Server) -> None:
     assert records == [b"two\n"]
 
 
+@pytest.mark.parametrize("start", ["tail_lines", "tail_lines of one", "since"])
+def test_a_follower_knows_its_cursor_before_there_is_output(private: Server, start: str, tmp_path: Path) -> None:
+    """One that asked for the last lines, and was cut off before they came, would lose what was written meanwhile."""
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+    job = private.start("/bin/sh", "-c", f"read go < {gate}; echo one; echo two")
+    request = LogsRequest(job_id=job.id, follow=True, tail_lines=int("one" in start))
+    if start == "since":
+        request.since.FromSeconds(1)
+    cut = private.jobs.Logs(request, timeout=WITHIN_S)
+    first = next(cut)
+    assert first.WhichOneof("event") is None
+    cut.cancel()
+    gate.write_text("go\n")
+    private.finished(job.id)
+    again = LogsRequest(job_id=job.id, follow=True, cursor=first.next_cursor)
+    data = [record.data for event in private.jobs.Logs(again, timeout=WITHIN_S) for record in event.batch.records]
+    assert b"".join(data) == b"one\ntwo\n"
+
+
+def test_the_cursor_of_last_lines_is_no_place_in_the_middle_of_them(private: Server) -> None:
+    """A reader that was cut would print lines that it did not ask for."""
+    job = private.start("/bin/sh", "-c", "printf '1\\n2\\n3\\n'; sleep 300")
+    whole = private.jobs.Logs(LogsRequest(job_id=job.id, follow=True), timeout=WITHIN_S)
+    seen = b""
+    while seen != b"1\n2\n3\n":
+        seen += b"".join(record.data for record in next(whole).batch.records)
+    last = next(private.jobs.Logs(LogsRequest(job_id=job.id, follow=True, tail_lines=1), timeout=WITHIN_S))
+    assert [record.data for record in last.batch.records] == [b"3\n"]
+    private.stop(job.id)
+
+
 def test_a_stop_at_once_after_the_start_is_never_lost(private: Server) -> None:
     """The job would run on, though its user was told that it is stopped."""
     for _ in range(20):

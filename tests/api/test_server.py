@@ -39,7 +39,7 @@ def test_reflection_names_the_services(private: Server) -> None:
 def test_what_a_killed_server_was_writing_is_swept(fresh: Server) -> None:
     """Half a key would lie in the data folder for ever, and one more after each kill."""
     fresh.end()
-    left = fresh.data / ".tls.pem.0123456789abcdef"
+    left = fresh.data / ".new-0123456789abcdef"
     left.write_text("half of a key")
     (fresh.data / ".mine").touch()
     fresh.begin()

@@ -73,7 +73,7 @@ def test_the_file_of_known_servers(account: Account, config: Path, how: str) -> 
 
 
 def test_a_config_home_that_is_a_link(account: Account, config: Path) -> None:
-    """As above, for all of it."""
+    """Whoever made the link would have every session that is written there."""
     moved = account.root / "moved"
     config.rename(moved)
     config.symlink_to(moved)
@@ -86,7 +86,7 @@ def test_a_config_home_that_is_a_link(account: Account, config: Path) -> None:
 
 
 def test_a_config_home_of_anothers(account: Account, config: Path) -> None:
-    """As above."""
+    """Its owner could put in a session of his, and see each command."""
     SPOILED["another user's"](config)
     done = account.jobrun("whoami")
     assert done.code in (1, 4)
@@ -94,7 +94,7 @@ def test_a_config_home_of_anothers(account: Account, config: Path) -> None:
 
 
 def test_a_config_home_that_all_may_write(account: Account, config: Path) -> None:
-    """As above; it is closed, or refused."""
+    """Everybody could put in a session of his: it is closed, or refused."""
     config.chmod(0o777)
     done = account.jobrun("whoami")
     if done.code:

@@ -69,7 +69,7 @@ def test_a_folder_of_anothers(folder: Victim) -> None:
 
 @root_only
 def test_an_empty_folder_of_anothers(folder: Victim, tmp_path: Path) -> None:
-    """As above, before there was a server."""
+    """Before there was a server somebody could lay a trap: its keys would be his."""
     trap = tmp_path / "trap"
     trap.mkdir()
     os.chown(trap, STRANGER, STRANGER)
@@ -97,7 +97,7 @@ def test_a_folder_that_is_a_link(folder: Victim) -> None:
 
 
 def test_a_folder_that_is_a_file(folder: Victim) -> None:
-    """A traceback."""
+    """A mistyped --data would end in a traceback."""
     shutil.rmtree(folder.data)
     folder.data.write_bytes(b"")
     refused(folder)
@@ -106,7 +106,14 @@ def test_a_folder_that_is_a_file(folder: Victim) -> None:
 
 
 FOREIGN = [how for how in SPOILED if how not in ("readable by all", "writable by its group", "1 GiB")]
-TRIED = {"access-token-key.pem": list(SPOILED), "users.db": FOREIGN, "tls.pem": ["a fifo"], "audit.jsonl": FOREIGN}
+TRIED = {
+    "access-token-key.pem": list(SPOILED),
+    "tls.pem": ["readable by all", "a link", "a fifo", "another user's"],
+    "users.db": FOREIGN,
+    "jobs.db": ["a link"],
+    "lock": ["a link"],
+    "audit.jsonl": FOREIGN,
+}
 """Left out: what is harmless in a folder that nobody else may enter, and what other tests have for the certificate."""
 
 

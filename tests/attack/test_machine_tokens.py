@@ -79,7 +79,7 @@ MADE: dict[str, Callable[[str, str], str]] = {
 
 @pytest.mark.parametrize("name", MADE)
 def test_a_made_up_token(server: Victim, ann: Caller, secret: str, name: str) -> None:
-    """As above."""
+    """Somebody who knows how tokens look would make one that is let in, or end the server by it."""
     other = ann.make_token(f"other-{[*MADE].index(name)}")
     told = server.wire().stranger(MADE[name](secret, other.secret))
     assert (told.code, told.reason) == (UNAUTHENTICATED, "TOKEN_INVALID"), told
@@ -224,7 +224,7 @@ def test_a_narrow_session_makes_no_wider_token(server: Victim, ann: Caller) -> N
 
 
 def test_a_session_of_an_admin_for_jobs_alone(server: Victim) -> None:
-    """As above."""
+    """A session that was made narrow would still let its thief make users."""
     jobs_only = server.login("admin", server.admin_password, scope="jobs:run")
     assert refused(jobs_only.admin.ListUsers, admin_service_pb2.ListUsersRequest()).code == DENIED
 

@@ -68,7 +68,7 @@ def test_without_a_token(server: Victim, path: str, body: bytes) -> None:
 
 @pytest.mark.parametrize("path", ["/jobrun.v1.JobService/Frobnicate", "/no.such.Service/Method", "/", "/x"])
 def test_a_method_that_there_is_not(server: Victim, path: str) -> None:
-    """As above, for one that is built later."""
+    """A method that is built later would be open to strangers from the first."""
     told = server.wire().bytes_call(path, b"")
     assert isinstance(told, Refused)
     assert told.code in (UNAUTHENTICATED, grpc.StatusCode.UNIMPLEMENTED), told

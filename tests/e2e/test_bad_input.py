@@ -43,7 +43,7 @@ def test_a_number_that_is_none(warm: Home, option: str, text: str) -> None:
 
 @pytest.mark.parametrize(("command", "option", "text"), OTHERS, ids=["".join(case) for case in OTHERS])
 def test_a_number_of_another_command_that_is_none(warm: Home, command: str, option: str, text: str) -> None:
-    """As above."""
+    """A mistyped time would wait for another one, or for ever."""
     words = [command, option, text, *(["abc"] if command != "list" else [])]
     code = 125 if command in ("attach", "wait") else 2
     error = warm.jobrun(*words).refused(code)
@@ -83,7 +83,7 @@ def test_the_longest_durations_of_all(warm: Home) -> None:
 
 @pytest.mark.parametrize("text", ["2000000000", "9007199254740992", "900000K", "8192T", "3G"])
 def test_a_size_that_is_one(warm: Home, text: str) -> None:
-    """As above."""
+    """What the contract allows as a size would be refused."""
     assert warm.jobrun("run", "--file-size", text, "true").passed()
 
 
@@ -94,7 +94,7 @@ def test_no_program(warm: Home, words: list[str]) -> None:
 
 
 def test_an_empty_word_as_program(warm: Home) -> None:
-    """As above."""
+    """An empty variable in a script would count as a job that went well."""
     assert warm.jobrun("run", "").code in (125, 127)
 
 
@@ -122,7 +122,7 @@ def test_ten_megabytes_of_environment(warm: Home) -> None:
 
 
 def test_a_mebibyte_of_arguments_in_all(warm: Home) -> None:
-    """As above, for arguments."""
+    """A job would get a part of its arguments."""
     warm.jobrun("run", "true", *["x" * 1000] * 1100).refused(125)
     assert warm.jobrun("run", "sh", "-c", "echo $#", *["x" * 1000] * 900).passed().out == "899\n"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 import sqlite3
 from pathlib import Path
 
@@ -140,18 +139,8 @@ def test_insecure_is_for_loopback_alone(nobody: Nobody, address: str) -> None:
     result.refused(result.code)
 
 
-def test_a_port_in_use(nobody: Nobody) -> None:
-    """Two servers would share a port, and each get half of the calls."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        words = ["server", "--insecure", "--isolation", "none", "--listen", address, "--data", str(nobody.data)]
-        assert address.split(":")[1] in nobody.jobrun(*words).refused(1)
-
-
 def test_a_port_of_another_server_of_ours(insecure_server: InsecureServer, nobody: Nobody) -> None:
-    """As above: gRPC shares ports by default."""
+    """gRPC shares ports by default: each of two servers would get half of the calls."""
     address = insecure_server.address.removeprefix("insecure:")
     words = ["server", "--insecure", "--isolation", "none", "--listen", address, "--data", str(nobody.data)]
     nobody.jobrun(*words).refused(1)

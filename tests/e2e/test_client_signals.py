@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 
@@ -84,7 +85,7 @@ def test_hangup_leaves_the_job_running(warm: Home) -> None:
 
 
 def test_a_killed_client_leaves_the_job_running(warm: Home) -> None:
-    """As above, for a laptop that dies."""
+    """A laptop that dies would end the build of the night."""
     gate = warm.gate()
     client = running(warm, gate)
     client.signal(signal.SIGKILL)
@@ -130,7 +131,7 @@ def test_looking_only_looks(warm: Home, way: list[str], number: int) -> None:
 
 @pytest.mark.parametrize("way", [["attach"], ["logs", "-f"]], ids=["attach", "logs"])
 def test_looking_through_a_broken_pipe(warm: Home, way: list[str]) -> None:
-    """As above, for `attach | head`."""
+    """`jobrun attach ID | head` would stop somebody's job."""
     gate = warm.gate()
     job = warm.start("sh", "-c", f"{gate.hold} exec yes")
     client = warm.client(*way, job)
@@ -166,3 +167,17 @@ def test_ctrl_c_of_a_shell_that_ignores_it_is_ignored_too(warm: Home) -> None:
     client.signal(signal.SIGINT)
     latch.open()
     assert client.finish().code == 6
+
+
+@pytest.mark.parametrize("command", ["run", "start", "list"])
+def test_who_waits_for_another_client_says_so_and_leaves(home: Home, command: str) -> None:
+    """Behind one that was stopped while it starts the server, `run` would hang without a word, whatever is pressed."""
+    home.jobrun("run", "true").passed()
+    home.end_server()
+    with open(home.data / "start.lock", "r+b") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        client = home.client(command, *(["true"] if command != "list" else []))
+        assert client.read_error_line().startswith(b"jobrun: waiting for another jobrun")
+        client.signal(signal.SIGINT)
+        assert client.finish().code == 130
+    assert home.server_pid() == 0

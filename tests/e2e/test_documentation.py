@@ -110,9 +110,8 @@ def test_every_link_leads_somewhere() -> None:
 def test_the_index_has_every_page() -> None:
     """A page that no other names would be found by nobody."""
     index = (ROOT / "docs/README.md").read_text()
-    assert [name(page) for page in PAGES[1:] if f"({page.relative_to(ROOT / 'docs')})" not in index] == [
-        "docs/README.md"
-    ]
+    pages = {str(page.relative_to(ROOT / "docs")) for page in PAGES[1:]} - {"README.md"}
+    assert {page for page in pages if f"({page})" not in index} == set()
 
 
 def texts() -> Iterator[str]:
@@ -127,7 +126,8 @@ def texts() -> Iterator[str]:
 def test_messages_that_are_explained_are_said() -> None:
     """Who looks for the line that he got would not find it."""
     page = (ROOT / "docs/how-to/troubleshoot.md").read_text()
-    told = re.findall(r"^\| (?:[\d, ]+)?`([^`]+)` \|", page, re.M)
+    first_columns = re.findall(r"^\| (`[^|]*|\d[^|]*) \|", page, re.M)
+    told = [text for column in first_columns for text in re.findall(r"`([^`]+)`", column) if " " in text]
     assert len(told) > 20
     said = list(texts())
     pieces = [piece.strip() for line in told for piece in line.split("…") if piece.strip()]
@@ -154,7 +154,6 @@ def commands() -> Iterator[Command]:
     """All that the program has."""
     for word in MODULES:
         command = load(word)
-        assert command is not None
         yield from (command, *command.below)
 
 
@@ -175,8 +174,8 @@ def code(page: Path) -> str:
 def test_every_command_and_option_that_a_page_names_is_there(page: Path) -> None:
     """A reader would type what the program refuses."""
     for words in called(code(page)):
+        assert words[0] in MODULES, f"{name(page)}: jobrun {words}"
         command = load(words[0])
-        assert command is not None, f"{name(page)}: jobrun {words}"
         command, rest = command.choose(words[1:])
         parse_words(command.name, (*command.options, HELP), rest, mixed=command.mixed)
 

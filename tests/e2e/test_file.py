@@ -144,6 +144,36 @@ def test_a_compiled_module_that_was_cut(warm: Home, empty_cache: Path) -> None:
     assert warm.jobrun("run", "echo", "hi", env=env).passed().out == "hi\n"
 
 
+LITTLE_SPACE = "the address space is limited to 307 MB, and 800 MB are needed: raise it by ulimit -v"
+
+
+@pytest.mark.parametrize(
+    ("limit", "line"),
+    [
+        ("-v 300000", f"the private server did not start: {LITTLE_SPACE}"),
+        ("-n 20", "the private server did not start: 20 open files are allowed, and a server needs 64: raise it by"),
+    ],
+)
+def test_limits_that_grpc_would_meet(limit: str, line: str, home: Home) -> None:
+    """In a batch system's job, or a tight service: C++ ended with `bad_alloc`, or talked about its eventfd."""
+    assert refused_within(limit, home).startswith(f"jobrun: {line}")
+
+
+def test_little_address_space_beside_a_server(warm: Home) -> None:
+    """The same, where a server runs already: the client itself aborted."""
+    assert refused_within("-v 300000", warm) == f"jobrun: {LITTLE_SPACE}\n"
+
+
+def refused_within(limit: str, home: Home) -> str:
+    """The line that `jobrun run` says when it is started under an ulimit."""
+    command = ["/bin/sh", "-c", f'ulimit {limit} && exec "$0" run -- true', str(BUILT)]
+    done = subprocess.run(
+        command, env=home.environment(), capture_output=True, text=True, timeout=patience(20), check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (125, "", 1)
+    return done.stderr
+
+
 @pytest.mark.parametrize("home", ["unset", "/nonexistent", "another's", "file"])
 def test_f42_no_home_to_write_to(home: str, nobody: Nobody) -> None:
     """A service user without a home, or one whose cache sudo left to root: a traceback."""

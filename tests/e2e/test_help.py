@@ -19,9 +19,21 @@ def test_help_of_a_command_is_its_help_option(home: Home, words: tuple[str, ...]
     assert f"jobrun {' '.join(words)}" in shown
 
 
+@pytest.mark.parametrize("line", ["status @last --help", "list --bogus -h", "user set ann --help", "stop -s -h"])
+def test_help_is_given_wherever_it_is_asked_for(home: Home, line: str) -> None:
+    """Whoever is stuck in the middle of a line would be told of his mistake, not of what there is."""
+    assert home.jobrun(*line.split()).passed().out.startswith("Usage: jobrun ")
+
+
+def test_the_programs_own_help_is_asked_for(warm: Home) -> None:
+    """`jobrun run ls --help` would be of jobrun; and behind `--` stand no options."""
+    assert "Usage: jobrun" not in warm.jobrun("run", "ls", "--help").passed().out
+    assert "--help: options come before" in warm.jobrun("status", "--", "--help").refused(2)
+
+
 @pytest.mark.parametrize("words", [("nothing",), ("user", "nothing"), ("run", "user"), ("--man", "nothing")])
 def test_help_of_nothing_is_a_line(home: Home, words: tuple[str, ...]) -> None:
-    """One line that says so, and 2."""
+    """Who mistypes a command after `help` would get a page of something else."""
     assert "no such command" in home.jobrun("help", *words).refused(2)
 
 

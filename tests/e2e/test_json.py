@@ -63,7 +63,7 @@ def test_values_of_the_environment_are_never_shown(warm: Home) -> None:
 
 
 def test_list_prints_one_a_line(warm: Home) -> None:
-    """As above, for many."""
+    """A program that reads line by line would get half an object."""
     jobs = [warm.start("--name", "three", "sh", "-c", f"exit {n}") for n in range(3)]
     for job in jobs:
         warm.wait(job)

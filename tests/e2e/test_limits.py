@@ -131,7 +131,7 @@ def test_processes(warm: Home) -> None:
 
 
 def test_threads_count(warm: Home) -> None:
-    """As above, for threads."""
+    """A program with ten thousand threads would be one process."""
     thread = "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
     program = f"import threading, time\nfor n in range(60): {thread}\ntime.sleep(60)"
     done = warm.jobrun("run", "--processes", "20", sys.executable, "-c", program, within=30)

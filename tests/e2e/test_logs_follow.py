@@ -43,7 +43,7 @@ def test_f20_following_a_finished_job_ends_at_once(warm: Home, way: list[str]) -
 
 
 def test_f20_a_follower_that_wants_the_end_alone(warm: Home) -> None:
-    """As above, with nothing stored to print."""
+    """`logs -f -n 0` of a job that has finished would wait for ever, or show what was not asked for."""
     warm.jobrun("run", "echo", "hi").passed()
     assert warm.jobrun("logs", "-f", "-n", "0", "@last", within=5).passed().out == ""
 
@@ -123,7 +123,7 @@ def big_job(home: Home) -> str:
 
 
 def test_f24_live(warm: Home) -> None:
-    """As above, for the one who watches."""
+    """Who watches live would not learn that output is missing."""
     printed = warm.jobrun("run", "--log-limit", "1M", "sh", "-c", counting(5_000_000), within=60)
     seen = numbers(printed.stdout)
     assert printed.stdout.endswith(b"\nend\n")
@@ -149,7 +149,7 @@ def test_f24_the_gap_is_told_in_its_place(warm: Home) -> None:
 
 
 def test_f24_tail_of_a_log_with_a_gap(warm: Home) -> None:
-    """As above, for who wants the end alone."""
+    """The last lines of a long log could not be had, for the gap before them."""
     job = big_job(warm)
     assert warm.jobrun("logs", "-n", "2", job).passed().out == "5999999\nend\n"
 

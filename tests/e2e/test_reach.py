@@ -45,8 +45,18 @@ def test_a_server_whose_data_folder_is_gone_is_replaced(home: Home) -> None:
     assert home.server_pid() == server, "the one before took nothing of the new one's away"
 
 
+def test_a_list_of_a_data_folder_that_was_removed(home: Home) -> None:
+    """It would show jobs of files that are gone, for as long as the server has not noticed."""
+    home.jobrun("run", "true").passed()
+    with contextlib.closing(home.server()) as before:
+        shutil.rmtree(home.state / "jobrun")
+        assert home.jobrun("list", "-a", "-q").passed().out == ""
+        assert home.server_pid() != before.pid
+        before.wait(30)  # before the test removes what it looks at
+
+
 def test_a_server_looks_by_itself_whether_its_data_folder_is_there(home: Home) -> None:
-    """`list` would answer from a folder that is gone for as long as somebody asks."""
+    """It would stay for as long as somebody follows a job of it."""
     home.jobrun("run", "true").passed()
     with contextlib.closing(home.server()) as before:
         shutil.rmtree(home.state / "jobrun")

@@ -100,12 +100,6 @@ def test_jobs_get_no_environment_and_no_mask_of_the_servers(nobodys_cache: Path,
         admin.close()
 
 
-def test_two_servers_on_one_folder(shared: TlsServer) -> None:
-    """Two would write into one database, each with sessions that the other does not know."""
-    assert str(shared.pid) in shared.nobody.start_refused(1)
-    shared.owner("health").passed()
-
-
 def test_a_port_in_use(nobody: Nobody) -> None:
     """Two servers would share a port, and each get half of the calls."""
     with socket.socket() as taken:
@@ -159,48 +153,6 @@ def test_bad_places_to_listen(nobody: Nobody) -> None:
         assert "--listen" in nobody.start_refused(2, "--listen", listen)
     for listen in ("192.0.2.1:0", "no.such.host.invalid:0"):
         assert listen in nobody.start_refused(1, "--listen", listen)
-
-
-def tamper(path: Path, how: str) -> None:
-    """Does to what a server left what somebody else could have done, and leaves it as good as it was."""
-    if how == "symlink":
-        path.rename(path.with_name("elsewhere"))
-        path.symlink_to("elsewhere")
-    elif how == "0644":
-        path.chmod(0o644)
-    else:
-        os.chown(path, 0, 0)
-
-
-@pytest.mark.parametrize("how", ["symlink", "0644", "Permission denied"])
-@pytest.mark.parametrize("name", ["tls.pem", "access-token-key.pem"])
-def test_a_key_that_somebody_else_may_have(server: TlsServer, name: str, how: str) -> None:
-    """Whoever laid or read a key there could be the server, or let anybody in."""
-    if "denied" in how and os.getuid() != 0:
-        pytest.skip("only root can make another user's")
-    server.stop()
-    tamper(server.data / name, how)
-    line = server.nobody.start_refused(1)
-    assert str(server.data / name) in line
-    assert how in line
-
-
-@pytest.mark.parametrize("name", ["users.db", "jobs.db", "lock", "."])
-def test_a_symlink_in_a_files_place(server: TlsServer, name: str) -> None:
-    """The server would write into a file of its user's that somebody chose."""
-    server.stop()
-    tamper(server.data / name if name != "." else server.data, "symlink")
-    assert str(server.data) in server.nobody.start_refused(1)
-
-
-def test_a_folder_that_somebody_else_made(nobody: Nobody) -> None:
-    """Its owner could put other keys there at any time."""
-    if os.getuid() != 0:
-        pytest.skip("only root can make another user's")
-    nobody.data.mkdir()
-    nobody.data.chmod(0o777)
-    assert str(nobody.data) in nobody.start_refused(1)
-    assert os.listdir(nobody.data) == []
 
 
 def test_an_open_folder_of_ones_own_is_closed(nobodys_cache: Path) -> None:

@@ -102,7 +102,7 @@ def test_a_spec_that_can_not_be_right(stub: wire.Stub, spec: job_pb2.JobSpec) ->
 
 @pytest.mark.parametrize("request_id", ["a b", "x" * 65, "a/b", "\N{CROISSANT}", "a\n"])
 def test_a_request_id_of_another_shape(stub: wire.Stub, request_id: str) -> None:
-    """As above."""
+    """A program would believe that its retries are one job, and they would not be."""
     code, _, _ = wire.refusal(stub.Start, wire.start_request("true", request_id=request_id))
     assert code == grpc.StatusCode.INVALID_ARGUMENT
 

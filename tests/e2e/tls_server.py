@@ -115,7 +115,7 @@ class TlsServer:
         return self.wait()
 
     def wait(self, within: float = 15) -> int:
-        """Until it is gone by itself: its code. Its jobs may hold its stderr open: there may be more of it to come."""
+        """Until it is gone by itself: its code. There may be more of its stderr to come."""
         self._popen.wait(timeout=patience(within))
         return self._popen.returncode
 

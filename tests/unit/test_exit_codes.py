@@ -44,7 +44,7 @@ def test_a_signal_is_128_and_its_number(reason: wire.EndReason, signal: int) -> 
 
 
 def test_success_is_zero() -> None:
-    """The plain case."""
+    """A job that went well would stop the script that started it."""
     assert exit_code(job(wire.END_REASON_EXITED, code=0)) == 0
 
 
@@ -63,7 +63,7 @@ def test_a_job_that_met_a_limit_is_never_a_success(reason: wire.EndReason) -> No
 
 @pytest.mark.parametrize("own", [{"code": 0}, {"code": 7}, {"signal": 15}, {}])
 def test_a_timeout_is_124_whatever_the_program_said(own: dict[str, int]) -> None:
-    """As timeout(1) has it."""
+    """A program that leaves with 0 at its SIGTERM would hide that its time was over; as timeout(1) has it."""
     assert exit_code(job(wire.END_REASON_TIMEOUT, **own)) == 124
 
 

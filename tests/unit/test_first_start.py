@@ -115,6 +115,15 @@ def test_no_libstdcxx(file: Path, env: dict[str, str]) -> None:
     assert "needs libstdc++.so.6, which is not here: install it" in line
 
 
+def test_a_file_cut_short_that_python_reads(file: Path, env: dict[str, str]) -> None:
+    """`python3 jobrun` after a broken download: a syntax error in some shell script would tell nobody what to do."""
+    os.truncate(file, file.stat().st_size - 1)
+    for python in (Path(sys.executable), *other_pythons().values()):
+        done = start(python, file, env=env)
+        assert done.returncode == 1
+        assert "does not find the end of this file: copy it again" in done.stderr
+
+
 def test_foreign_modules_in_the_environment(file: Path, env: dict[str, str], tmp_path: Path) -> None:
     """PYTHONPATH of some project would bring its own lzma; PYTHONHOME of another Python, no module at all."""
     bad = tmp_path / "bad"
@@ -125,10 +134,10 @@ def test_foreign_modules_in_the_environment(file: Path, env: dict[str, str], tmp
         answer(file, env={**env, "PYTHONPATH": str(bad), "PYTHONHOME": "/nowhere", "PYTHONSTARTUP": "/nowhere"})
 
 
-def test_what_the_environment_says_of_compiling(file: Path, env: dict[str, str], tmp_path: Path) -> None:
+def test_what_the_environment_says_of_compiling(file: Path, env: dict[str, str]) -> None:
     """`python3 jobrun` in a build's environment: each later start would compile all that it imports, or hash it."""
-    says = {"PYTHONOPTIMIZE": "2", "PYTHONPYCACHEPREFIX": f"{tmp_path}/pyc", "SOURCE_DATE_EPOCH": "1"}
-    answer(sys.executable, file, env={**env, **says, "PYTHONWARNINGS": "error"})
+    says = {"PYTHONOPTIMIZE": "2", "SOURCE_DATE_EPOCH": "1", "PYTHONWARNINGS": "error"}
+    answer(sys.executable, file, env={**env, **says})
     (compiled,) = tree(env).rglob("main.*.pyc")
     assert compiled.name == f"main.cpython-3{MINOR}.pyc"
     assert compiled.read_bytes()[4:8] == bytes(4), "PEP 552: by date"
@@ -300,7 +309,7 @@ def test_mends_what_starts_it(damage: Callable[[Path], None], what: str, file: P
 @pytest.mark.parametrize("damage", [Path.unlink, _cut, _empty, _garble])
 @pytest.mark.parametrize("what", ["sizes", "main.py"])
 def test_starts_whatever_is_damaged(damage: Callable[[Path], None], what: str, file: Path, env: dict[str, str]) -> None:
-    """As above."""
+    """A cache that a crash left half written would keep jobrun from starting for ever."""
     answer(file, env=env)
     (path,) = entry(env).rglob(what)
     damage(path)
@@ -309,7 +318,7 @@ def test_starts_whatever_is_damaged(damage: Callable[[Path], None], what: str, f
 
 
 def test_mends_a_tree_that_is_gone(file: Path, env: dict[str, str]) -> None:
-    """As above."""
+    """A cleaner of /tmp or of caches would break jobrun for good."""
     answer(file, env=env)
     shutil.rmtree(tree(env))
     answer(file, env=env)

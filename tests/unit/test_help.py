@@ -16,7 +16,7 @@ from jobrun.cli.codes import OURS
 from jobrun.cli.command import Command
 from jobrun.cli.completion import SHELLS, script
 from jobrun.cli.help import NARROWEST, VALUES, WIDEST, command_help, overview
-from jobrun.cli.manual import pages
+from jobrun.cli.manual import READ_WITH, pages
 from jobrun.cli.options import Option, Parsed, choice, parse_words
 from jobrun.cli.registry import load
 from jobrun.cli.shells.grammar import all_commands, options_of
@@ -41,7 +41,6 @@ def parsed_example(command: Command) -> tuple[Command, Parsed]:
     assert words is not None
     typed: Sequence[str] = shlex.split(words[1])
     top = load(typed[0])
-    assert top is not None
     chosen, rest = top.choose(typed[1:])
     return chosen, parse_words(chosen.name, options_of(chosen), rest, mixed=chosen.mixed)
 
@@ -107,10 +106,19 @@ def test_a_value_that_is_no_choice_is_told_with_all_that_are() -> None:
 
 def test_variables_told_are_those_that_are_read() -> None:
     """One that is not told is found by reading the source; one that is gone is set in vain."""
-    sources = [*(ROOT / "jobrun").rglob("*.py"), ROOT / "packaging" / "__main__.py"]
+    sources = [*(ROOT / "jobrun").rglob("*.py"), ROOT / "packaging" / "start.py"]
     texts = [path.read_text() for path in sources]
     read = {name for text in texts for name in re.findall(r'environ(?:ment)?\.get\("([A-Z_]+)"', text)}
     assert read - {"JOBRUN_SEARCHED"} == VARIABLES.keys()
+
+
+def test_a_manual_page_has_the_variables_that_go_with_its_options() -> None:
+    """An operator would not find JOBRUN_DATA_DIR where he reads of --data."""
+    keys = {option.key for command in COMMANDS for option in command.options}
+    named = {name for names in READ_WITH.values() for name in names}
+    assert READ_WITH.keys() <= keys
+    assert named <= VARIABLES.keys()
+    assert ["ENVIRONMENT" in pages()[f"jobrun-{name}.1"] for name in ("server", "run", "help")] == [True, True, False]
 
 
 def test_manual_pages_are_clean(tmp_path: Path) -> None:

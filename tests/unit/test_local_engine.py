@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import resource
 import select
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from jobrun.jobfile import file, layout, lock
+from jobrun.jobs import local_engine
 from jobrun.jobs.orders import StopOrder, Verdict
 from jobrun.model.lifecycle import EndReason
 from tests.unit.engine_machine import DEADLINE_S, Machine, converse
@@ -209,6 +211,67 @@ def test_the_spawner_is_small(tmp_path: Path) -> None:
         assert int(rollup["Pss"].split()[0]) < 5000  # kB; shared with the spawner it is alone with here
         one.engine.stop("a", StopOrder(signal=9, grace_ns=0, by="me"))
         await one.ended("a")
+
+    converse(tmp_path, body)
+
+
+def test_jobs_hold_nothing_of_who_started_the_server(tmp_path: Path) -> None:
+    """`jobrun server 2>&1 | tee log`, or `ssh box jobrun server`, would not end before the last job has; and the disk
+    that the server was started on could not be taken away."""
+    stderr, write = os.pipe()
+    before = os.dup(2)
+    os.dup2(write, 2)
+    os.close(write)
+
+    async def body(one: Machine) -> None:
+        os.dup2(before, 2)
+        os.close(before)
+        one.start("a", "sleep", "300")
+        await one.running("a")
+        assert os.readlink(f"/proc/{one.supervisor('a')}/cwd") == "/"
+        assert select.select([stderr], [], [], DEADLINE_S)[0], "it has an end"
+        assert os.read(stderr, 1) == b""
+        one.engine.stop("a", StopOrder(signal=9, grace_ns=0, by="me"))
+        await one.ended("a")
+
+    converse(tmp_path, body)
+    os.close(stderr)
+
+
+def test_what_a_supervisor_dies_of_is_in_the_servers_log(tmp_path: Path) -> None:
+    """A job would be lost, and nobody could find out why."""
+
+    async def body(one: Machine) -> None:
+        said: asyncio.Queue[str] = asyncio.Queue()
+        handler = logging.Handler()
+        handler.emit = lambda record: said.put_nowait(record.getMessage())  # type: ignore[method-assign]
+        logger = logging.getLogger(local_engine.__name__)
+        logger.addHandler(handler)
+        try:
+            one.engine._spawner.send("nosuch", 1)
+            line = await asyncio.wait_for(said.get(), DEADLINE_S)
+        finally:
+            logger.removeHandler(handler)
+        assert line.startswith("supervisor of nosuch: FileNotFoundError")
+
+    converse(tmp_path, body)
+
+
+def links(pid: int) -> set[str]:
+    """What a process has open, but for /dev/null."""
+    found = {os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir() if path.is_symlink()}
+    return found - {"/dev/null"}
+
+
+def test_a_rehearsal_is_made_and_leaves_nothing_open(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Each job would take a fifth more memory, or be started by a process that holds what it has no use for."""
+
+    async def body(one: Machine) -> None:
+        one.start("a", "true")
+        await one.ended("a")
+        new = links(one.engine._spawner._pid) - links(os.getpid())
+        assert sorted(link.partition("[")[0] for link in new) == ["pipe:", "socket:"]  # its wake-ups, its server
+        assert "rehearsal" not in capfd.readouterr().err
 
     converse(tmp_path, body)
 

@@ -157,7 +157,7 @@ def test_every_whole_duration_within_bounds_is_exact(number: int, unit: str) -> 
 
 @given(st.integers(1, 1 << 53), st.sampled_from(sorted(UNIT_BYTES)))
 def test_every_size_within_bounds_is_exact(number: int, unit: str) -> None:
-    """As for durations."""
+    """A limit would be a little another one than was asked for."""
     wanted = number * UNIT_BYTES[unit]
     if wanted <= 1 << 53:
         assert parse_size(f"{number}{unit}") == wanted

@@ -73,6 +73,30 @@ def test_a_folder_that_is_gone(file: Path, env: dict[str, str], tmp_path: Path) 
         assert start("/bin/sh", "-c", 'rmdir "$PWD" && exec "$0"', file, env=env, cwd=gone).returncode == 7
 
 
+def test_a_folder_that_is_gone_and_a_pipe(file: Path, env: dict[str, str], tmp_path: Path) -> None:
+    """`cat jobrun | sh` in such a folder ends in one line as elsewhere, not in a traceback. Some shells say more."""
+    answer(file, env=env)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = start("/bin/sh", "-c", 'rmdir "$PWD" && cat "$0" | sh', file, env=env, cwd=gone)
+    assert done.returncode == 125
+    assert done.stderr.endswith("jobrun: cannot find my own file 'sh': start me by my path, not through a pipe\n")
+    assert "Traceback" not in done.stderr
+
+
+def test_what_lies_where_the_lock_is(file: Path, env: dict[str, str], tmp_path: Path) -> None:
+    """A FIFO would hold the first start for ever; a link would have it empty what that leads to."""
+    cache(env).mkdir(parents=True, mode=0o700)
+    os.mkfifo(cache(env) / ".lock")
+    answer(file, env=env)
+    (tmp_path / "precious").write_text("precious")
+    shutil.rmtree(entry(env))
+    (cache(env) / ".lock").unlink()
+    (cache(env) / ".lock").symlink_to(tmp_path / "precious")
+    answer(file, env={**env, "TMPDIR": str(tmp_path)})
+    assert (tmp_path / "precious").read_text() == "precious"
+
+
 @pytest.mark.parametrize("locale", ["C", "POSIX", "C.UTF-8", "xx_XX.nonsense"])
 def test_names_that_are_no_ascii(locale: str, env: dict[str, str], tmp_path: Path) -> None:
     """The file, its cache and the Python lie below somebody's name; cron has the locale C."""
@@ -131,6 +155,23 @@ def test_many_first_starts_without_locks(file: Path, env: dict[str, str]) -> Non
         ends = [(*rival.communicate(timeout=DEADLINE_S), rival.returncode) for rival in rivals]
     assert [(errors, code) for _, errors, code in ends] == [(b"", 7)] * 4
     assert all(os.fsencode(cache(env)) in said for said, _, _ in ends)
+
+
+def test_many_builds_at_once(env: dict[str, str], tmp_path: Path) -> None:
+    """Pipelines of several branches on one machine: what one has just made is no old build to another."""
+    for number in range(7):
+        pack.write_file(contents(version=f"1.2.{number}"), tmp_path / f"jobrun{number}")
+    files = sorted(tmp_path.glob("jobrun?")) * 2
+    with contextlib.ExitStack() as stack:
+        starts = [
+            stack.enter_context(
+                subprocess.Popen([file], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            )
+            for file in files
+        ]
+        ends = [(one.communicate(timeout=DEADLINE_S)[1], one.returncode) for one in starts]
+    assert ends == [("", 7)] * len(files)
+    assert len([path for path in cache(env).iterdir() if path.is_dir()]) == 7
 
 
 @needs_strace

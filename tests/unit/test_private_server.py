@@ -9,20 +9,24 @@ import pytest
 
 from jobrun.client import private_server
 from jobrun.client.errors import NoServer
-from jobrun.config.client_files import FileRefused, locked
+from jobrun.config import client_files
+from jobrun.config.client_files import locked
 from jobrun.config.environment import Environment
 from jobrun.config.paths import FolderRefused, make_place, private_place
 
 
 def test_a_start_that_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A client that was stopped by Ctrl-Z while it starts the server would hang all others for ever."""
-    for name in ("START_S", "END_S"):
-        monkeypatch.setattr(private_server, name, 0.05)
+    """A client that was stopped by Ctrl-Z while it starts the server would hang all others, and they would not say on
+    what they wait."""
+    for module, name in ((private_server, "START_S"), (private_server, "END_S"), (client_files, "QUIET_S")):
+        monkeypatch.setattr(module, name, 0.05)
+    said: list[str] = []
     environment = Environment({b"HOME": bytes(tmp_path), b"XDG_RUNTIME_DIR": bytes(tmp_path)})
-    server = private_server.PrivateServer(environment, "1.0", "", lambda: None)
+    server = private_server.PrivateServer(environment, "1.0", "", said.append)
     lock = os.path.join(make_place(private_place(environment, "")).data, "start.lock")
-    with locked(lock), pytest.raises(FileRefused, match=r"is it stopped\?.*fuser .*start\.lock"):
+    with locked(lock), pytest.raises(NoServer, match=r"is it stopped\?.*fuser .*start\.lock"):
         server.dial()
+    assert said == [f"waiting for another jobrun, which starts the private server: fuser {lock} tells its pid"]
 
 
 def test_a_look_for_a_server_makes_nothing(tmp_path: Path) -> None:
@@ -30,7 +34,7 @@ def test_a_look_for_a_server_makes_nothing(tmp_path: Path) -> None:
     runtime = tmp_path / "run"
     runtime.mkdir()
     environment = Environment({b"HOME": bytes(tmp_path), b"XDG_RUNTIME_DIR": bytes(runtime)})
-    server = private_server.PrivateServer(environment, "1.0", "", lambda: None)
+    server = private_server.PrivateServer(environment, "1.0", "", [].append)
     with pytest.raises(NoServer):
         server.find()
     assert list(tmp_path.rglob("*")) == [runtime]

@@ -140,9 +140,7 @@ def test_what_others_type() -> None:
 
 def test_help_tells_all_that_a_file_may_say(tmp_path: Path) -> None:
     """An operator would have to find the keys in the errors, one by one."""
-    command = load("server")
-    assert command is not None
-    told = command_help(command)
+    told = command_help(load("server"))
     for section, keys in KEYS.items():
         assert f"[{section}]" in told
         for name, key in keys.items():

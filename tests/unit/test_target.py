@@ -27,12 +27,12 @@ def env(**variables: str) -> Environment:
 
 
 def test_without_anything_it_is_the_private_server() -> None:
-    """The zero-configuration default."""
+    """The first command of somebody new would ask for a login."""
     assert choose_target(env(), None, local=False).private
 
 
 def test_the_option_wins_over_the_variable() -> None:
-    """First match wins."""
+    """A command would go to another server than the one on its line."""
     target = choose_target(env(JOBRUN_SERVER="unix:/v"), "unix:/o", local=False)
     assert (target.kind, target.address) == (Kind.UNIX, "unix:/o")
 

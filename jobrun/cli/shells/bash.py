@@ -111,12 +111,10 @@ _jobrun_among() {
     return 1
 }
 
-_jobrun() {
-    local program=${1//[\\\'\"]/} line=$COMP_LINE words=() starts=() server=() at
-    program=${program/#\~\//$HOME/}
-    type -P -- "$program" >/dev/null || program=jobrun # an alias for it
-    COMPREPLY=()
-    for ((at = 0; at <= COMP_CWORD; at++)); do # bash breaks words at = : @ too: together again
+# The line's words, whole: bash breaks them at = : @ too. `starts`: the number of each one's beginning in COMP_WORDS.
+_jobrun_join() {
+    local line=$COMP_LINE at
+    for ((at = 0; at <= COMP_CWORD; at++)); do
         if ((at)) && [[ $line != [[:space:]]* ]]; then
             words[${#words[@]} - 1]+=${COMP_WORDS[at]}
         else
@@ -126,26 +124,12 @@ _jobrun() {
         fi
         line=${line#"${COMP_WORDS[at]}"}
     done
-    local last=$((${#words[@]} - 1)) piece=${COMP_WORDS[COMP_CWORD]} typed lead=''
-    typed=${words[last]}
-    [[ $piece == [=:@] ]] && piece=''
-    local broken=${typed%"$piece"}
-    broken=${broken%@} # which readline replaces as well
+}
 
-    local command=${words[1]} options valued below kind many mixed choices
-    if ((last == 1)); then
-        _jobrun_facts ''
-        _jobrun_offer "${below[@]}"
-        return
-    fi
-    _jobrun_facts "$command" || return
-    at=2
-    if ((last > 2)) && _jobrun_among "${words[2]}" "${below[@]}"; then
-        command+=" ${words[2]}" at=3
-        _jobrun_facts "$command"
-    fi
-
-    local open=1 first='' count=0 word option=''
+# Goes from the word `at` to the last: whether options may still come, the first word that is none and how many there
+# are, and the option whose value the last word is.
+_jobrun_walk() {
+    local word
     for (( ; at < last; at++)); do
         word=${words[at]}
         if [[ $open && $word == -- ]]; then
@@ -166,7 +150,10 @@ _jobrun() {
             [[ $kind == program ]] && break
         fi
     done
+}
 
+# Offers what the last word can be.
+_jobrun_complete() {
     if [[ $option ]]; then
         _jobrun_value "$command $option"
     elif [[ $open && $typed == --*=* ]]; then
@@ -174,8 +161,10 @@ _jobrun() {
         _jobrun_value "$command ${lead%=}"
     elif [[ $open && $typed == -* ]]; then
         _jobrun_offer "${options[@]}"
+    elif [[ $kind == program && $first ]]; then
+        _jobrun_arguments "$first"
     elif [[ $kind == program ]]; then
-        if [[ $first ]]; then _jobrun_arguments "$first"; else _jobrun_executable; fi
+        _jobrun_executable
     elif [[ $kind == commands ]]; then
         if ((count)); then _jobrun_facts "${words[last - 1]}"; else _jobrun_facts ''; fi
         _jobrun_offer "${below[@]}"
@@ -183,6 +172,35 @@ _jobrun() {
         _jobrun_offer "${below[@]}" "${choices[@]}"
         _jobrun_kind "$kind"
     fi
+}
+
+# All that the functions above share is local to this one.
+_jobrun() {
+    local program=${1//[\\\'\"]/} words=() starts=() server=()
+    program=${program/#\~\//$HOME/}
+    type -P -- "$program" >/dev/null || program=jobrun # an alias for it
+    COMPREPLY=()
+    _jobrun_join
+    local last=$((${#words[@]} - 1)) piece=${COMP_WORDS[COMP_CWORD]} typed lead=''
+    typed=${words[last]}
+    [[ $piece == [=:@] ]] && piece=''
+    local broken=${typed%"$piece"}
+    broken=${broken%@} # which readline replaces as well
+
+    local command=${words[1]} options valued below kind many mixed choices
+    if ((last == 1)); then
+        _jobrun_facts ''
+        _jobrun_offer "${below[@]}"
+        return
+    fi
+    _jobrun_facts "$command" || return
+    local at=2 open=1 first='' count=0 option=''
+    if ((last > 2)) && _jobrun_among "${words[2]}" "${below[@]}"; then
+        command+=" ${words[2]}" at=3
+        _jobrun_facts "$command"
+    fi
+    _jobrun_walk
+    _jobrun_complete
 }
 
 complete -F _jobrun jobrun

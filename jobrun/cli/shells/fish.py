@@ -133,7 +133,7 @@ def script() -> str:
         f"set -g __jobrun_mixed {_list(command.name for command in commands if command.mixed)}\n\n"
     )
     valued = "".join(_valued(command) for command in commands)
-    lines = [line for command in commands for line in (*_words(command), *map(_option, _pairs(command)))]
+    lines = [line for command in commands for line in (*_words(command), *_options(command))]
     return "".join([HEAD, valued, WALK, lists, *map(_top, top), *lines])
 
 
@@ -151,15 +151,11 @@ def _offer(word: str, about: str) -> str:
     return f"-a {_quote(word)} -d {_quote(about)}"
 
 
-def _pairs(command: Command) -> Iterator[tuple[Command, Option]]:
-    yield from ((command, option) for option in options_of(command))
-
-
-def _option(pair: tuple[Command, Option]) -> str:
-    command, option = pair
-    letters, words = short_and_long(option)
-    names = "".join([*(f" -s {letter}" for letter in letters), *(f" -l {word}" for word in words)])
-    return f"complete -c jobrun {_when(command, 'option')}{names}{_value(option)} -d {_quote(option.help)}\n"
+def _options(command: Command) -> Iterator[str]:
+    for option in options_of(command):
+        letters, words = short_and_long(option)
+        names = "".join([*(f" -s {letter}" for letter in letters), *(f" -l {word}" for word in words)])
+        yield f"complete -c jobrun {_when(command, 'option')}{names}{_value(option)} -d {_quote(option.help)}\n"
 
 
 def _value(option: Option) -> str:

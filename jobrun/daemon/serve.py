@@ -10,27 +10,26 @@ import logging
 import os
 import resource
 import signal
-import socket
 import sys
-from collections.abc import Coroutine
 from types import FrameType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from jobrun.config.listen import reachable_host
 from jobrun.config.server_settings import ServerSettings
+from jobrun.daemon.ready import say_ready
+from jobrun.daemon.signals import Signals, first_of
 from jobrun.files.data_folder import DataFolder
 from jobrun.files.data_lock import DataLock, LockText
 from jobrun.files.private_files import sweep_scratch
 from jobrun.files.ready_file import Ready, ReadyFile
 from jobrun.jobs.local_engine import LocalEngine
 from jobrun.model.errors import JobrunError, StoreError
-from jobrun.model.shown import escape
 from jobrun.runner.syscalls import Syscalls
 
 if TYPE_CHECKING:
     from jobrun.api.calls import Calls
     from jobrun.api.login import Login
     from jobrun.api.server import ApiServer
+    from jobrun.jobs.dispatcher import Tools
     from jobrun.jobs.service import JobService
     from jobrun.store.jobs import JobStore
 
@@ -88,6 +87,7 @@ async def _run(settings: ServerSettings, engine: LocalEngine, lock: DataLock) ->
     async with contextlib.AsyncExitStack() as stack:
         signals = Signals()
         file = ReadyFile(settings.data)
+        file.remove()  # of one that was killed
         stack.callback(file.remove)
         login = await _open_login(settings, file, stack)
         jobs, helpers = await _open_jobs(settings, engine, login, signals, stack)
@@ -97,8 +97,8 @@ async def _run(settings: ServerSettings, engine: LocalEngine, lock: DataLock) ->
         if settings.contained:
             stack.push_async_callback(_end_jobs, jobs, signals)
         ready = await _listen(settings, api, login)
-        _say_ready(settings, ready, file, login)
-        reason = await _first(signals.first.wait(), _idle(settings, jobs, calls), _one_fails(helpers))
+        say_ready(settings, ready, file, login)
+        reason = await first_of(signals.first.wait(), _idle(settings, jobs, calls), _one_fails(helpers))
         log.info("ending: %s", reason)
 
 
@@ -136,13 +136,31 @@ async def _open_jobs(
     signals: Signals,
     stack: contextlib.AsyncExitStack,
 ) -> tuple[JobService, Helpers]:
-    from jobrun.files.workdir import WorkFolders
     from jobrun.jobs import retention, spec_checks
+    from jobrun.jobs.hard_limits import hard_limits
+    from jobrun.jobs.service import JobService
+
+    tools = _open_tools(settings, engine, stack)
+    ground = spec_checks.Ground(
+        hard_limits=hard_limits(), cpus=tools.cpus.count, slots=settings.slots, fresh_folders=not settings.private
+    )
+    jobs = JobService(tools, ground)
+    jobs.open()
+    stack.push_async_callback(jobs.close)
+    bounds = retention.PRIVATE if settings.private else retention.SHARED
+    work = [jobs.sweep_for_ever(), retention.retain(tools.store, jobs.forget, bounds), _store_fails(tools.store)]
+    if login is not None:
+        work += [login.auth.keep_up_for_ever(), login.reload_for_ever(signals.hangup)]
+    helpers = [asyncio.create_task(one) for one in work]
+    stack.push_async_callback(_end_all, helpers)
+    return jobs, helpers
+
+
+def _open_tools(settings: ServerSettings, engine: LocalEngine, stack: contextlib.AsyncExitStack) -> Tools:
+    from jobrun.files.workdir import WorkFolders
     from jobrun.jobs.cpus import Cpus
     from jobrun.jobs.dispatcher import Tools
-    from jobrun.jobs.hard_limits import hard_limits
     from jobrun.jobs.queue import Queue
-    from jobrun.jobs.service import JobService
     from jobrun.logs.wakeups import Wakeups
     from jobrun.store.jobs import JobStore
 
@@ -152,29 +170,15 @@ async def _open_jobs(
     wakeups = Wakeups(loop)
     stack.callback(wakeups.close)
     stack.push_async_callback(engine.close)
-    cpus = Cpus(os.sched_getaffinity(0))
-    tools = Tools(
+    return Tools(
         store=store,
         engine=engine,
         queue=Queue(settings.slots),
-        cpus=cpus,
+        cpus=Cpus(os.sched_getaffinity(0)),
         wakeups=wakeups,
         folders=None if settings.private else WorkFolders(DataFolder(settings.data).work),
         unix_user=settings.user_name,
     )
-    ground = spec_checks.Ground(
-        hard_limits=hard_limits(), cpus=cpus.count, slots=settings.slots, fresh_folders=not settings.private
-    )
-    jobs = JobService(tools, ground)
-    jobs.open()
-    stack.push_async_callback(jobs.close)
-    bounds = retention.PRIVATE if settings.private else retention.SHARED
-    work = [jobs.sweep_for_ever(), retention.retain(store, jobs.forget, bounds), _store_fails(store)]
-    if login is not None:
-        work += [login.auth.keep_up_for_ever(), login.reload_for_ever(signals.hangup)]
-    helpers = [loop.create_task(one) for one in work]
-    stack.push_async_callback(_end_all, helpers)
-    return jobs, helpers
 
 
 async def _store_fails(store: JobStore) -> None:
@@ -232,47 +236,14 @@ async def _listen(settings: ServerSettings, api: ApiServer, login: Login | None)
 
 async def _close_api(api: ApiServer, signals: Signals) -> None:
     """Drain; a second signal cuts that short."""
-    await _first(api.stop(DRAIN_S), signals.second.wait())
+    await first_of(api.stop(DRAIN_S), signals.second.wait())
     await api.stop(0)
 
 
 async def _end_jobs(jobs: JobService, signals: Signals) -> None:
     """Clients still hear of their ends; a second signal cuts that short."""
     grace_ns = int(CONTAINED_GRACE_S * 1e9)
-    await _first(jobs.stop_running("its server", grace_ns), asyncio.sleep(CONTAINED_S), signals.second.wait())
-
-
-def _say_ready(settings: ServerSettings, ready: Ready | None, file: ReadyFile, login: Login | None) -> None:
-    if settings.insecure:
-        sys.stderr.write("jobrun: --insecure: every user of this machine gets the rights of this one\n")
-    if ready is not None:
-        file.write(ready)
-        if login is not None:
-            sys.stderr.write(_words_of_login(settings, ready, login))
-    places = ([f"ready unix:{settings.socket}"] if settings.socket else []) + ([ready.line()] if ready else [])
-    sys.stdout.write(f"{places[0]}\n")
-    sys.stdout.flush()
-    if settings.notify_socket:
-        _notify(settings.notify_socket, b"READY=1")
-
-
-def _words_of_login(settings: ServerSettings, ready: Ready, login: Login) -> str:
-    """What an operator has to know; until the first password was changed also how to log in, as a line to paste: a
-    first start may have failed, as for a port in use."""
-    name = settings.user_name
-    isolation = f"jobrun: jobs have this server's own rights (user {name}): isolation is not in this version\n"
-    if not login.auth.password_file.exists():
-        return isolation
-    words = f"--user admin --fingerprint {ready.fingerprint} {reachable_host(ready.host)}:{ready.port}"
-    password = f"jobrun: the first password of admin is in {escape(str(login.auth.password_file))}"
-    return f"{isolation}{password}; log in by:\njobrun login {words}\n"
-
-
-def _notify(address: str, message: bytes) -> None:
-    """As sd_notify(3): `@` begins an abstract name."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notify:
-        notify.connect("\0" + address[1:] if address.startswith("@") else address)
-        notify.send(message)
+    await first_of(jobs.stop_running("its server", grace_ns), asyncio.sleep(CONTAINED_S), signals.second.wait())
 
 
 async def _idle(settings: ServerSettings, jobs: JobService, calls: Calls) -> str:
@@ -286,52 +257,6 @@ async def _idle(settings: ServerSettings, jobs: JobService, calls: Calls) -> str
         if left <= 0:
             return f"no job and no client for {settings.idle_s:g} s"
         await asyncio.sleep(left)
-
-
-async def _first(*waits: Coroutine[Any, Any, str | None]) -> str | None:
-    """What the first of them to end says; the others are cancelled."""
-    tasks = [asyncio.ensure_future(wait) for wait in waits]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        return next(task.result() for task in tasks if task.done())
-    finally:
-        for task in tasks:
-            task.cancel()
-
-
-class Signals:
-    """SIGTERM and SIGINT: the first one drains, the second one ends at once. SIGHUP: look at files again, where there
-    is a login; it ends no server."""
-
-    def __init__(self) -> None:
-        self.first, self.second = Told(), Told()
-        self.hangup = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, self.hangup.set)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._take, number)
-
-    def _take(self, number: signal.Signals) -> None:
-        told = self.second if self.first.text else self.first
-        told.tell(f"{number.name} came")
-
-
-class Told:
-    """Something that is said once."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self._event = asyncio.Event()
-
-    def tell(self, text: str) -> None:
-        """Those who wait get `text`."""
-        self.text = text
-        self._event.set()
-
-    async def wait(self) -> str:
-        """What was said."""
-        await self._event.wait()
-        return self.text
 
 
 def _raise_open_files(engine: LocalEngine) -> None:
