@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jobrun.client.calls import Calls
 
 SAME_KEY_PRESS_S = 0.3
-"""Seconds within which the same signal again is the same key press, which a wrapper passed on as well."""
+"""Seconds within which the same signal from another sender is the same key press, which a wrapper passed on as well."""
 
 
 class Interruption:
@@ -26,6 +26,7 @@ class Interruption:
         self._calls: Calls | None = None
         self._job_id = ""
         self._first: int | None = None
+        self._first_sender = 0
         self._first_at = 0.0
         watch_signals(INTERRUPTING, self._on_signal)
 
@@ -42,19 +43,20 @@ class Interruption:
         if waiting is not None:
             self._stop(calls, waiting)
 
-    def _on_signal(self, number: int) -> None:
+    def _on_signal(self, number: int, sender: int) -> None:
         with self._lock:
             if not self._sent:
                 leave(128 + number)
             now = time.monotonic()
-            first, age = self._first, now - self._first_at
+            first = self._first
+            passed_on = number == first and sender != self._first_sender and now - self._first_at < SAME_KEY_PRESS_S
             if first is None:
-                self._first, self._first_at = number, now
+                self._first, self._first_sender, self._first_at = number, sender, now
             calls = self._calls
         if first is None:
             if calls is not None:
                 self._stop(calls, number)
-        elif number != first or age >= SAME_KEY_PRESS_S:
+        elif not passed_on:
             self._leave(number)
 
     def _leave(self, number: int) -> None:

@@ -24,7 +24,7 @@ def leave(code: int) -> NoReturn:
 
 def leave_on_signals() -> None:
     """From now on INT, TERM and HUP end this process with 128+N."""
-    watch_signals(LEAVING, lambda number: leave(128 + number))
+    watch_signals(LEAVING, lambda number, _: leave(128 + number))
 
 
 class Leaving:
@@ -32,7 +32,7 @@ class Leaving:
 
     def __init__(self) -> None:
         self.line = ""
-        watch_signals(LEAVING, self._leave)
+        watch_signals(LEAVING, lambda number, _: self._leave(number))
 
     def _leave(self, number: int) -> None:
         if self.line:
@@ -40,9 +40,10 @@ class Leaving:
         leave(128 + number)
 
 
-def watch_signals(numbers: Iterable[signal.Signals], act: Callable[[int], None]) -> None:
-    """Calls `act` in a thread of its own for each of these signals. One that is ignored stays so, as nohup(1) and
-    shells without job control want it. Call before grpc is imported: its threads inherit the mask."""
+def watch_signals(numbers: Iterable[signal.Signals], act: Callable[[int, int], None]) -> None:
+    """Calls `act` in a thread of its own for each of these signals, with its number and its sender (si_pid of
+    sigaction(2); 0: the kernel, as for a key). One that is ignored stays so, as nohup(1) and shells without job control
+    want it. Call before grpc is imported: its threads inherit the mask."""
     watched = {number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN}
     if not watched:
         return
@@ -50,6 +51,7 @@ def watch_signals(numbers: Iterable[signal.Signals], act: Callable[[int], None])
 
     def wait() -> None:
         while True:
-            act(signal.sigwait(watched))
+            received = signal.sigwaitinfo(watched)
+            act(received.si_signo, received.si_pid)
 
     threading.Thread(target=wait, name="signals", daemon=True).start()

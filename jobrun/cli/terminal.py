@@ -30,7 +30,7 @@ class Terminal:
     def __init__(self) -> None:
         self._descriptor: int | None = None
         self._usual: list[int | list[bytes | int]] | None = None
-        watch_signals(LEAVING, self._leave)
+        watch_signals(LEAVING, lambda number, _: self._leave(number))
 
     def tell(self, line: str, otherwise: str) -> None:
         """A line before a question. Raises NoTerminal with `otherwise` to be told."""

@@ -63,7 +63,7 @@ def test_f27_a_wrapper_that_forwards_int_to_the_group(warm: Home) -> None:
 def test_a_second_one_leaves_at_once(warm: Home, number: int, code: int) -> None:
     """Somebody in a hurry would be held by a job that takes its time."""
     gate = warm.gate()
-    client = running(warm, gate, "trap 'sleep 1; echo trapped >&9' INT TERM;")
+    client = running(warm, gate, "trap 'echo trapped >&9' INT TERM;")
     client.signal(number)
     gate.wait_for(b"trapped\n")
     client.signal(number)
