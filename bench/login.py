@@ -25,6 +25,7 @@ LEAST = 19
 STREAMS, SILENT, WRONG_LOGINS = 10_000, 200, 60
 
 Line = tuple[str, str, str, str, str]
+Metadata = tuple[tuple[str, "str | bytes"], ...]
 
 
 def measure(file: Path, folder: Path) -> list[Line]:
@@ -84,7 +85,7 @@ async def _rate(what: str, token: str, with_token: grpc.aio.Channel, without: gr
     return f"List calls a second, {clients} at once, {what}", f"{a:.0f}", f"{b:.0f}", f"{a / b:.2f}", "0.9"
 
 
-async def _calls(channel: grpc.aio.Channel, clients: int, metadata: Sequence[tuple[str, str]]) -> float:
+async def _calls(channel: grpc.aio.Channel, clients: int, metadata: Metadata) -> float:
     stub = job_service_pb2_grpc.JobServiceStub(channel)
 
     async def one() -> None:
@@ -124,7 +125,7 @@ def _attacked(server: servers.LoggedIn) -> Iterator[list[floods.Flood]]:
         yield [streams, logins]
 
 
-async def _one_call(stub: job_service_pb2_grpc.JobServiceStub, metadata: Sequence[tuple[str, str]]) -> float:
+async def _one_call(stub: job_service_pb2_grpc.JobServiceAsyncStub, metadata: Metadata) -> float:
     begun = time.perf_counter()
     await stub.List(job_service_pb2.ListRequest(), metadata=metadata)
     return time.perf_counter() - begun
@@ -135,5 +136,5 @@ def _channel(server: servers.LoggedIn) -> grpc.aio.Channel:
     return grpc.aio.secure_channel(server.address, grpc.ssl_channel_credentials(server.certificate), options)
 
 
-def _bearer(token: str) -> Sequence[tuple[str, str]]:
+def _bearer(token: str) -> Metadata:
     return (("authorization", f"Bearer {token}"),)

@@ -35,7 +35,7 @@ async def _start(address: str) -> None:
         await asyncio.gather(*(_one(stub, places) for _ in range(JOBS)))
 
 
-async def _one(stub: job_service_pb2_grpc.JobServiceStub, places: asyncio.Semaphore) -> None:
+async def _one(stub: job_service_pb2_grpc.JobServiceAsyncStub, places: asyncio.Semaphore) -> None:
     async with places:
         spec = job_pb2.JobSpec(argv=["/bin/sleep", "600"], cwd="/")
         answer = await stub.Start(job_service_pb2.StartRequest(spec=spec))

@@ -78,13 +78,13 @@ def tls(file: Path, home: Path) -> Iterator[LoggedIn]:
     """A server with TLS and login, on loopback."""
     env = environment(home)
     data = home / "data"
-    argv = [file, "server", "--listen", "127.0.0.1:0", "--data", str(data)]
+    argv = [str(file), "server", "--listen", "127.0.0.1:0", "--data", str(data)]
     with (
         subprocess.Popen(argv, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process,
         _stopped(process, words=2) as ready,
     ):
         address, fingerprint = ready.split()
-        login = [file, "login", address, "--user", "admin", "--fingerprint", fingerprint, "--password-stdin"]
+        login = [str(file), "login", address, "--user", "admin", "--fingerprint", fingerprint, "--password-stdin"]
         with open(data / "admin-password", "rb") as password:
             subprocess.run(login, env=env, stdin=password, stdout=subprocess.DEVNULL, check=True)
         made = subprocess.run(

@@ -51,14 +51,14 @@ async def _rates(address: str) -> list[float]:
         return [await _round(stub, JOBS) for _ in range(ROUNDS)]
 
 
-async def _round(stub: job_service_pb2_grpc.JobServiceStub, jobs: int) -> float:
+async def _round(stub: job_service_pb2_grpc.JobServiceAsyncStub, jobs: int) -> float:
     places = asyncio.Semaphore(IN_FLIGHT)
     begun = time.perf_counter()
     await asyncio.gather(*(_one(stub, places) for _ in range(jobs)))
     return jobs / (time.perf_counter() - begun)
 
 
-async def _one(stub: job_service_pb2_grpc.JobServiceStub, places: asyncio.Semaphore) -> None:
+async def _one(stub: job_service_pb2_grpc.JobServiceAsyncStub, places: asyncio.Semaphore) -> None:
     async with places:
         spec = job_pb2.JobSpec(argv=["/bin/true"], cwd="/")
         answer = await stub.Start(job_service_pb2.StartRequest(spec=spec))

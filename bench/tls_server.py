@@ -45,11 +45,12 @@ def main() -> int:
 
 
 def _with_open_gate(open_auth: Any) -> Any:
-    async def opened(*given: Any, **named: Any) -> auth.Auth:
+    async def open_ungated(*given: Any, **named: Any) -> auth.Auth:
         gate: Any = OpenGate(Caller(user="admin", role=Role.ADMIN))
-        return dataclasses.replace(await open_auth(*given, **named), gate=gate)
+        opened: auth.Auth = await open_auth(*given, **named)
+        return dataclasses.replace(opened, gate=gate)
 
-    return opened
+    return open_ungated
 
 
 if __name__ == "__main__":

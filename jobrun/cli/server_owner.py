@@ -224,15 +224,14 @@ def _put_certificate(fingerprint: str, login: str, ended: list[MachineToken]) ->
 
 
 def _list_ended(tokens: list[MachineToken]) -> None:
-    import time
-
+    from jobrun.cli.render import time_text
     from jobrun.cli.table import put_table
+    from jobrun.wire.times import timestamp
 
     if not tokens:
         return
     say("machine tokens end that were made with it: make others by jobrun token create")
-    ends = (time.strftime("%Y-%m-%d %H:%M:%S%z", time.localtime(token.expires_ns // 10**9)) for token in tokens)
-    rows = [(token.id, token.name, token.user, end) for token, end in zip(tokens, ends, strict=True)]
+    rows = [(token.id, token.name, token.user, time_text(timestamp(token.expires_ns))) for token in tokens]
     put_table(("TOKEN", "NAME", "USER", "EXPIRES"), rows)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from jobrun.cli.exit_codes import exit_code
 from jobrun.cli.options import FILES, Option, Parsed
 from jobrun.cli.output import STDERR, STDOUT, OutputFailed, say, write_all
-from jobrun.config.errors import Refusal
+from jobrun.config.errors import LoginNeeded, Refusal
 from jobrun.model.amounts import counted
 from jobrun.wire.gen.jobrun.v1 import job_pb2 as wire
 from jobrun.wire.gen.jobrun.v1 import job_service_pb2 as service
@@ -82,8 +82,12 @@ def say_waiting(job: wire.Job) -> None:
 
 
 def say_goes_on(job_id: str, why: Refusal | OutputFailed) -> None:
-    """One line for a client that leaves a job running."""
-    say(f"{why}: job {job_id} goes on: jobrun attach {job_id}")
+    """One line for a client that leaves a job behind. Without a login nothing is known of it: a removed user's may be
+    stopped, and he logs in no more."""
+    if isinstance(why, LoginNeeded):
+        say(f"{why}: job {job_id} is not stopped by that: jobrun attach {job_id}, once logged in")
+    else:
+        say(f"{why}: job {job_id} goes on: jobrun attach {job_id}")
 
 
 def end_in_words(job: wire.Job, spec: wire.JobSpec) -> str | None:

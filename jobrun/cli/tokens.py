@@ -33,17 +33,8 @@ SECOND_NS = 10**9
 def create(parsed: Parsed, environment: Environment) -> int:
     """Makes a machine token, and prints what JOBRUN_TOKEN is to hold."""
     leaving = Leaving()
-    name = _name(parsed)
-    parsed.filled("--scope")
-    scope = " ".join(" ".join(parsed.texts("--scope")).replace(",", " ").split())
-    ttl_ns = parsed.number("--ttl") or 0
-    request = wire.CreateMachineTokenRequest(
-        name=name,
-        scope=scope,
-        expires_in=-(-ttl_ns // SECOND_NS),
-        all_jobs=parsed.flag(ALL_JOBS),
-        ceilings=limits_of(parsed),
-    )
+    request = _request(parsed)
+    name = request.name
     _check_somebody_reads()
     accounts = open_accounts(parsed, environment)
     from jobrun.client.accounts import token_doubt
@@ -65,6 +56,21 @@ def create(parsed: Parsed, environment: Environment) -> int:
     if not parsed.flag(JSON.key):
         say(f"token {name} ({answer.token.id}), until {until}: for JOBRUN_TOKEN; it is not shown again")
     return 0
+
+
+def _request(parsed: Parsed) -> wire.CreateMachineTokenRequest:
+    """Raises UsageError."""
+    name = _name(parsed)
+    parsed.filled("--scope")
+    scope = " ".join(" ".join(parsed.texts("--scope")).replace(",", " ").split())
+    ttl_ns = parsed.number("--ttl") or 0
+    return wire.CreateMachineTokenRequest(
+        name=name,
+        scope=scope,
+        expires_in=-(-ttl_ns // SECOND_NS),
+        all_jobs=parsed.flag(ALL_JOBS),
+        ceilings=limits_of(parsed),
+    )
 
 
 def _name(parsed: Parsed) -> str:

@@ -12,7 +12,7 @@ import grpc
 
 from jobrun.client.access import Metadata
 from jobrun.client.connection import Connection
-from jobrun.client.errors import LostAnswer, SessionOver, is_lost
+from jobrun.client.errors import LostAnswer, LostConnection, SessionOver, is_lost
 from jobrun.client.retry import ask, ask_to_end
 from jobrun.config.errors import NoSuchThing, Refusal
 from jobrun.wire.gen.jobrun.v1 import admin_service_pb2 as admin
@@ -87,9 +87,15 @@ class Accounts:
         self._admin(lambda stub, who: stub.SetUserPassword(request, timeout=ANSWER_S, metadata=who))
 
     def remove_user(self, user: str, *, stop_jobs: bool) -> None:
-        """Removes a user. Takes as long as the grace of his jobs, where they are stopped."""
+        """Removes a user. Takes as long as the grace of his jobs, where they are stopped. What was begun goes on where
+        the connection is lost or the caller's session ends, as that of an admin who removes himself."""
         request = admin.RemoveUserRequest(username=user, stop_jobs=stop_jobs)
-        self._end(AdminServiceStub, lambda stub, who: stub.RemoveUser(request, metadata=who))
+        self.who_am_i()  # what fails behind this was sent
+        try:
+            self._end(AdminServiceStub, lambda stub, who: stub.RemoveUser(request, metadata=who))
+        except (LostConnection, SessionOver) as error:
+            doubt = f"{user} may be removed, or shut out alone: look at jobrun user list, and ask again"
+            raise type(error)(f"{error}: {doubt}") from error
 
     def audit_events(self, request: admin.ListAuditEventsRequest) -> Sequence[admin.AuditEvent]:
         """What was decided, newest last."""

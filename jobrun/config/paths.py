@@ -183,21 +183,25 @@ def make_private_folder(folder: str, otherwise: str = OTHERWISE) -> str:
         try:
             os.chmod(folder, 0o700)
         except OSError as error:
-            raise FolderRefused(f"cannot use the folder {folder}: {error.strerror}") from error
+            raise FolderRefused(f"cannot use the folder {folder}: {error.strerror}: {otherwise}") from error
     return folder
 
 
 def check_private_folder(folder: str, otherwise: str) -> int:
-    """Its permission bits. Refuses a symlink, another user's, and one with something in it that others may look into:
-    it may be a folder for something else. Changes nothing. Raises FolderRefused; `otherwise`: as above."""
+    """Its permission bits. Refuses a symlink, another user's, one that all share as /tmp, and one with something in it
+    that others may look into: it may be a folder for something else. Changes nothing. Raises FolderRefused;
+    `otherwise`: as above."""
     try:
         found = os.lstat(folder)
         _refuse_foreign(folder, found, otherwise)
         mode = stat.S_IMODE(found.st_mode)
+        if mode & stat.S_ISVTX or folder == "/":
+            raise FolderRefused(f"{folder} is for everybody: {otherwise}")
         if mode & 0o077 and os.listdir(folder):
-            raise FolderRefused(f"others may look into {folder}: chmod 700 it, or {otherwise}")
+            text = f"others may look into {folder}: if it is jobrun's alone, chmod 700 it, else {otherwise}"
+            raise FolderRefused(text)
     except OSError as error:
-        raise FolderRefused(f"cannot use the folder {folder}: {error.strerror}") from error
+        raise FolderRefused(f"cannot use the folder {folder}: {error.strerror}: {otherwise}") from error
     return mode
 
 
@@ -224,9 +228,9 @@ def _may_make_in(folder: str) -> bool:
 
 def _refuse_foreign(folder: str, found: os.stat_result, otherwise: str) -> None:
     if stat.S_ISLNK(found.st_mode):
-        raise FolderRefused(f"{folder} is a symlink: put a folder in its place")
+        raise FolderRefused(f"{folder} is a symlink: put a folder in its place, or {otherwise}")
     if not stat.S_ISDIR(found.st_mode):
-        raise FolderRefused(f"{folder} is no folder: move it away")
+        raise FolderRefused(f"{folder} is no folder: move it away, or {otherwise}")
     if found.st_uid != os.geteuid():
         raise FolderRefused(f"{folder} belongs to uid {found.st_uid}: move it away, or {otherwise}")
 

@@ -51,6 +51,11 @@ class LiveJob:
         return self.job.id
 
     @property
+    def waits(self) -> bool:
+        """It was not dispatched yet, nor stopped before."""
+        return self.recorded is State.QUEUED and self.phase is not Phase.TOLD
+
+    @property
     def place(self) -> Waiting:
         """What the queue knows of it."""
         spec = self.job.spec

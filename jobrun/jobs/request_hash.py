@@ -7,7 +7,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 
-from jobrun.model.errors import InvalidRequest
+from jobrun.model.errors import InvalidRequest, RequestIdReused
 from jobrun.model.job import JobSpec, Secrets
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -34,6 +34,12 @@ def stop_request(user: str, request_id: str) -> int:
         return 0
     check_request_id(request_id)
     return int.from_bytes(hashlib.blake2b(f"{user} {request_id}".encode(), digest_size=8).digest(), "little")
+
+
+def check_same(known: bytes, wish: bytes) -> None:
+    """Whether two hashes with one request_id are of one wish. Raises RequestIdReused."""
+    if known != wish:
+        raise RequestIdReused("this request_id was used for another spec: use another one")
 
 
 def _parts(spec: JobSpec, secrets: Secrets) -> Iterator[bytes]:

@@ -24,7 +24,6 @@ from jobrun.model.errors import (
     JobNotFound,
     NotAllowed,
     RequestIdRemoved,
-    RequestIdReused,
     ShuttingDown,
 )
 from jobrun.model.job import DEFAULT_GRACE_NS, Job, JobSpec, Secrets
@@ -118,7 +117,7 @@ class JobService:
         wish = request_hash.request_hash(self._store.request_key, spec, secrets)
         key = (caller.user, caller.machine_token, request_id)
         if (known := self._store.job_of_request(*key)) is not None:
-            _check_same(known[1], wish)
+            request_hash.check_same(known[1], wish)
             return self.status(caller, known[0])
         if self._store.was_removed(*key, time.time_ns()):
             raise RequestIdRemoved(f"the job of request {request_id} was removed: use another request_id")
@@ -126,7 +125,7 @@ class JobService:
             accepted = self._begin(caller, spec, secrets, Request(request_id, wish))
             under_way = self._under_way[key] = _UnderWay(wish, accepted)
             accepted.add_done_callback(lambda _: self._under_way.pop(key))
-        _check_same(under_way.hash, wish)
+        request_hash.check_same(under_way.hash, wish)
         return self._views.just_accepted(await asyncio.shield(under_way.accepted))
 
     def _begin(self, caller: Caller, spec: JobSpec, secrets: Secrets, request: Request | None) -> asyncio.Task[LiveJob]:
@@ -211,7 +210,7 @@ class JobService:
     ) -> AsyncGenerator[Beginning | Batch | Gap | Job, None]:
         """Its output; at the end of a finished job's the job."""
         live = self._visible(caller, job_id)
-        if isinstance(live, LiveJob) and follow and _waits(live):
+        if isinstance(live, LiveJob) and follow and live.waits:
             if isinstance(start, TailLines):  # there are none yet, so it wants all that comes
                 start = Cursor(0)
                 yield Beginning(0)
@@ -329,14 +328,9 @@ class JobService:
     async def _file_of(self, live: LiveJob) -> None:
         """Until its file exists, or never will."""
         with self._wakeups.of(live.id) as news:
-            while _waits(live):
+            while live.waits:
                 news.clear()
                 await news.wait()
-
-
-def _waits(live: LiveJob) -> bool:
-    """It has no file yet."""
-    return live.recorded is State.QUEUED and live.phase is not Phase.TOLD
 
 
 def _watched_of(job: Job) -> tuple[object, ...]:
@@ -349,11 +343,6 @@ def _check_has_no_output(job: Job, start: Start) -> None:
         raise JobDamaged(f"the file of job {job.id} is gone, and its output with it")
     if isinstance(start, Cursor) and start.offset:
         raise InvalidRequest("cursor", f"{start.offset} is no cursor of this job's output")
-
-
-def _check_same(known: bytes, wish: bytes) -> None:
-    if known != wish:
-        raise RequestIdReused("this request_id was used for another spec: use another one")
 
 
 def _check_touches(caller: Caller, job: Job) -> None:

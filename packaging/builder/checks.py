@@ -13,7 +13,7 @@ def check() -> None:
     checks: dict[str, Callable[[], None]] = {
         "ruff check": lambda: run([VENV / "bin" / "ruff", "check", "--quiet", "."], why="ruff check"),
         "ruff format": lambda: run([VENV / "bin" / "ruff", "format", "--quiet", "--check", "."], why="ruff format"),
-        "mypy": lambda: run([VENV / "bin" / "mypy", "--strict", "jobrun", "build.py", "tests"], why="mypy"),
+        "mypy": lambda: run([VENV / "bin" / "mypy", "--strict", "jobrun", "build.py", "tests", "bench"], why="mypy"),
         "generated code": stubs.check,
         "generated docs": docs.check,
         "buf lint": lambda: run([node_modules() / ".bin" / "buf", "lint", "proto"], why="buf lint"),

@@ -190,7 +190,7 @@ def test_queued_jobs_take_turns(two_slots: Server) -> None:
     third = two_slots.start("/bin/true", slots=2)
     fourth = two_slots.start("/bin/true")
     assert third.queued.ahead == 0
-    assert "2 of 2 slots" in third.queued.detail
+    assert "2 free slots" in third.queued.detail
     assert fourth.queued.ahead == 1
     two_slots.stop(first[0].id)
     status = two_slots.jobs.GetStatus(job_service_pb2.GetStatusRequest(job_id=fourth.id), timeout=WITHIN_S)

@@ -157,7 +157,7 @@ def test_the_end_of_a_token(owner: Account, pipelines: contextlib.ExitStack) -> 
     running = short.home.client("run", "sh", "-c", f"{gate.hold} sleep 300")
     gate.wait_opened()
     told = running.finish().complained(125)
-    assert "goes on" in told
+    assert "is not stopped by that" in told
     assert gate.held()
     short.home.jobrun("list").refused(4)
     short.home.jobrun("run", "true").refused(125)

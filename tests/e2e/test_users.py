@@ -216,6 +216,17 @@ def test_a_removal_that_was_left_goes_on(accounts: Accounts) -> None:
     assert tuple(told[1:]) == steps, "the second stop is the one above"
 
 
+def test_an_admin_who_removes_himself(accounts: Accounts) -> None:
+    """He would be told to log in, and not know that it is done."""
+    peggy = accounts.add("--role", "admin", name="peggy")
+    told = peggy.jobrun("user", "remove", "--stop-jobs", "peggy").refused(4)
+    assert "peggy may be removed" in told
+    deadline = Deadline(10, "peggy to be removed")
+    while "peggy" in {user["username"] for user in accounts.admin.facts("user", "list")}:
+        deadline.left()
+    assert "may be removed" not in peggy.jobrun("user", "remove", "admin").refused(4), "nothing was sent"
+
+
 def test_a_name_is_never_used_again(accounts: Accounts) -> None:
     """Whoever gets the name would get the jobs and the record of somebody else."""
     accounts.add_only(name="frank")

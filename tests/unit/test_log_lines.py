@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from jobrun.cli.render import time_text
 from jobrun.cli.stamps import LineStamper, local_time
 from jobrun.cli.times import parse_since
+from jobrun.wire.times import timestamp
 
 TIME_NS = 1_767_323_045_123_456_789
 
@@ -60,12 +62,25 @@ def test_the_time_that_is_shown_can_be_asked_for(zone: str, monkeypatch: pytest.
         time.tzset()
 
 
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/St_Johns", "UTC"])
+def test_a_time_of_a_table_can_be_asked_from(zone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who copies a time out of `audit show` would be told that it is none."""
+    monkeypatch.setenv("TZ", zone)
+    time.tzset()
+    try:
+        assert parse_since(time_text(timestamp(TIME_NS))) == TIME_NS // 10**9 * 10**9
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [
         ("2026-01-02T03:04:05Z", 1_767_323_045),
         ("2026-01-02t03:04:05z", 1_767_323_045),
         ("2026-01-02T08:49:05+05:45", 1_767_323_045),
+        ("2026-01-02 08:49:05+0545", 1_767_323_045),
         ("1970-01-01T00:00:00Z", 0),
         ("1960-01-01T00:00:00Z", 0),
     ],

@@ -51,13 +51,26 @@ def test_an_own_folder_that_others_can_read_is_closed(tmp_path: Path) -> None:
 
 
 def test_an_open_folder_with_something_in_it_is_left_as_it_is(tmp_path: Path) -> None:
-    """`--data /srv` would shut everybody out of what is there, or `/tmp` for the whole machine."""
+    """`--data /srv` would shut everybody out of what is there."""
     (tmp_path / "open").mkdir()
-    (tmp_path / "open").chmod(0o1777)
+    (tmp_path / "open").chmod(0o755)
     (tmp_path / "open" / "file").touch()
-    with pytest.raises(FolderRefused, match=r"others may look into .*open: chmod 700 it, or set HOME"):
+    with pytest.raises(FolderRefused, match=r"others may look into .*open: if it is jobrun's alone, chmod 700 it"):
         make_private_folder(str(tmp_path / "open"))
-    assert mode(str(tmp_path / "open")) == 0o1777
+    assert mode(str(tmp_path / "open")) == 0o755
+
+
+@pytest.mark.parametrize("files", [[], ["file"]])
+def test_a_folder_for_everybody_is_left_as_it_is(tmp_path: Path, files: list[str]) -> None:
+    """`--data /tmp`, which is empty in a new container, would shut the whole machine out, or advise to do so."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    for name in files:
+        (shared / name).touch()
+    with pytest.raises(FolderRefused, match=r"shared is for everybody: set HOME"):
+        make_private_folder(str(shared))
+    assert mode(str(shared)) == 0o1777
 
 
 def test_a_symlink_and_a_file_are_refused(tmp_path: Path) -> None:

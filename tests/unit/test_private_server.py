@@ -34,7 +34,7 @@ def test_a_look_for_a_server_makes_nothing(tmp_path: Path) -> None:
     runtime = tmp_path / "run"
     runtime.mkdir()
     environment = Environment({b"HOME": bytes(tmp_path), b"XDG_RUNTIME_DIR": bytes(runtime)})
-    server = private_server.PrivateServer(environment, "1.0", "", [].append)
+    server = private_server.PrivateServer(environment, "1.0", "", lambda line: None)
     with pytest.raises(NoServer):
         server.find()
     assert list(tmp_path.rglob("*")) == [runtime]
