@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,14 @@ from tests.e2e.client import BUILT
 from tests.e2e.home import Home, new_home
 from tests.e2e.insecure import InsecureServer, Nobody, insecure, own
 from tests.e2e.tls_server import tls_server
+
+
+def pytest_configure() -> None:
+    """A shell's background, or nohup, has signals ignored, and the programs under test would inherit that."""
+    for number in (signal.SIGHUP, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 @pytest.fixture(scope="session")
