@@ -122,13 +122,15 @@ def _unpack_slot(data: bytes, key: int) -> Slot | None:
 
 
 def write_slot(fd: int, key: int, slot: Slot) -> None:
-    """Over the older of the two, so that the newer stays whole whenever this is cut. Whoever calls holds the lock."""
-    slot.sequence += 1
+    """Over the older of the two, so that the newer stays whole whenever this is cut, or fails (OSError). Whoever calls
+    holds the lock."""
+    sequence = slot.sequence + 1
     body = _SLOT.pack(
-        slot.sequence, slot.state, slot.attempt, slot.supervisor, slot.pid, slot.boot_id, slot.mark, slot.started_ns,
+        sequence, slot.state, slot.attempt, slot.supervisor, slot.pid, slot.boot_id, slot.mark, slot.started_ns,
         slot.started_boot_ns, slot.gap_from, slot.gap_to, slot.gap_dropped,
     )  # fmt: skip
-    os.pwrite(fd, body + _CRC.pack(zlib.crc32(body, key)), SLOTS_AT[slot.sequence & 1])
+    os.pwrite(fd, body + _CRC.pack(zlib.crc32(body, key)), SLOTS_AT[sequence & 1])
+    slot.sequence = sequence
 
 
 def pack_block(value: Value, key: int) -> bytes:

@@ -9,9 +9,9 @@ from collections.abc import AsyncGenerator, Callable, Coroutine
 from typing import Any, TypeVar
 
 from jobrun.jobs import request_hash, spec_checks
-from jobrun.jobs.ceilings import limits_that_hold
 from jobrun.jobs.dispatcher import SWEEP_S, Dispatcher, Tools
-from jobrun.jobs.ids import is_id, new_id
+from jobrun.jobs.ids import is_id
+from jobrun.jobs.intake import Intake
 from jobrun.jobs.live import LiveJob, Phase
 from jobrun.jobs.recovery import recover
 from jobrun.jobs.views import Views
@@ -23,24 +23,14 @@ from jobrun.model.errors import (
     JobNotFinished,
     JobNotFound,
     NotAllowed,
-    RequestIdRemoved,
     ShuttingDown,
 )
 from jobrun.model.job import DEFAULT_GRACE_NS, Job, JobSpec, Secrets
 from jobrun.model.job_filter import JobFilter
 from jobrun.model.lifecycle import State
-from jobrun.store.jobs import Request
 from jobrun.store.kept_tasks import KeptTasks
 
 T = TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True)
-class _UnderWay:
-    """A Start that is being put on record."""
-
-    hash: bytes
-    accepted: asyncio.Task[LiveJob]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,11 +49,8 @@ class JobService:
         self._tools, self._ground = tools, ground
         self._tasks = KeptTasks()
         self._jobs = Dispatcher(tools, self._tasks)
+        self._intake = Intake(tools, ground, self._jobs, self._tasks)
         self._views = Views(tools.engine, tools.queue)
-        self._under_way: dict[tuple[str, str, str], _UnderWay] = {}
-        """By user, machine token and request_id."""
-        self._accepting: dict[str, set[asyncio.Task[LiveJob]]] = {}
-        """By user, of whom there are so many as may exist: Starts that are being put on record."""
         self._closing = asyncio.Event()
 
     def open(self) -> None:
@@ -107,60 +94,10 @@ class JobService:
         if not caller.starts:
             raise NotAllowed(f"{caller.user} may only look at jobs")
         spec_checks.check(spec, secrets, self._ground)
-        if not request_id:
-            accepted = self._begin(caller, spec, secrets, None)
-            return self._views.just_accepted(await asyncio.shield(accepted))
-        return await self._start_once(caller, spec, secrets, request_id)
-
-    async def _start_once(self, caller: Caller, spec: JobSpec, secrets: Secrets, request_id: str) -> Job:
-        request_hash.check_request_id(request_id)
-        wish = request_hash.request_hash(self._store.request_key, spec, secrets)
-        key = (caller.user, caller.machine_token, request_id)
-        if (known := self._store.job_of_request(*key)) is not None:
-            request_hash.check_same(known[1], wish)
-            return self.status(caller, known[0])
-        if self._store.was_removed(*key, time.time_ns()):
-            raise RequestIdRemoved(f"the job of request {request_id} was removed: use another request_id")
-        if (under_way := self._under_way.get(key)) is None:
-            accepted = self._begin(caller, spec, secrets, Request(request_id, wish))
-            under_way = self._under_way[key] = _UnderWay(wish, accepted)
-            accepted.add_done_callback(lambda _: self._under_way.pop(key))
-        request_hash.check_same(under_way.hash, wish)
-        return self._views.just_accepted(await asyncio.shield(under_way.accepted))
-
-    def _begin(self, caller: Caller, spec: JobSpec, secrets: Secrets, request: Request | None) -> asyncio.Task[LiveJob]:
-        accepted = self._tasks.keep(self._accept(caller, spec, secrets, request))
-        of_user = self._accepting.setdefault(caller.user, set())
-        of_user.add(accepted)
-        accepted.add_done_callback(of_user.discard)
-        return accepted
-
-    async def _accept(self, caller: Caller, spec: JobSpec, secrets: Secrets, request: Request | None) -> LiveJob:
-        limits = limits_that_hold(spec.limits, caller.ceilings, self._ground.cpus)
-        job = Job(
-            id=self._free_id(),
-            user=caller.user,
-            machine_token=caller.machine_token,
-            token_name=caller.machine_token_name,
-            spec=spec,
-            limits=limits,
-            created_ns=time.time_ns(),
-            state=State.QUEUED,
-            unix_user=self._tools.unix_user,
-        )
-        live = LiveJob(job, State.QUEUED, Phase.ACCEPTING)
-        await self._jobs.accept(live, secrets, request)
-        return live
-
-    def _free_id(self) -> str:
-        """Not that of a file that is not on record either: see recovery."""
-        while (
-            (job_id := new_id()) in self._jobs.live
-            or self._store.exists(job_id)
-            or self._engine.log_path(job_id).exists()
-        ):
-            continue
-        return job_id
+        taken = self._intake.take(caller, spec, secrets, request_id)
+        if isinstance(taken, str):
+            return self.status(caller, taken)
+        return self._views.just_accepted(await asyncio.shield(taken))
 
     def status(self, caller: Caller, job_id: str) -> Job:
         """The job as it stands. JobNotFound."""
@@ -274,8 +211,7 @@ class JobService:
         """Stop them, `stopping` is called with each one's id, and wait for their ends. For a user who can start no
         more; none of his jobs has more grace than one that asks for none. Raises ShuttingDown: they are stopping, ask
         again; OSError: the machine has no room to stop one of them, the others were."""
-        if accepting := self._accepting.get(user):
-            await asyncio.wait(accepting)
+        await self._intake.settled(user)
         untold = self._jobs.stop_each(his := self._unfinished(user), by, DEFAULT_GRACE_NS)
         for live in his:
             if live not in untold:
@@ -299,8 +235,7 @@ class JobService:
         there for the next server."""
         self._closing.set()
         self._tools.queue.close()
-        if accepting := set().union(*self._accepting.values()):
-            await asyncio.wait(accepting)
+        await self._intake.settled()
         begun = [one for one in self._jobs.live.values() if one.phase is not Phase.WAITING and not one.ended.is_set()]
         untold = self._jobs.stop_each(begun, by, most_grace_ns)
         await asyncio.gather(*(live.ended.wait() for live in begun if live not in untold))

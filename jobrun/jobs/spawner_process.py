@@ -5,6 +5,7 @@ keys or descriptors is in it. Not even its stderr: who reads that, such as ssh(1
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -45,10 +46,23 @@ class SpawnerProcess:
         return self._connected().fileno()
 
     def start(self) -> None:
-        """OSError where no process can be had."""
-        ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)  # noqa: FBT003  # its only form
-        its.set_inheritable(True)
+        """OSError where no process or descriptor can be had: nothing stays open then, and what was spawned ends."""
+        with contextlib.ExitStack() as undo:
+            ours, its = map(undo.enter_context, socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET))
+            ours.setblocking(False)  # noqa: FBT003  # its only form
+            words, stderr = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            undo.callback(os.close, words)
+            try:
+                self._pid = self._spawn(its, stderr)
+            finally:
+                os.close(stderr)
+            self.pidfd = os.pidfd_open(self._pid)
+            undo.pop_all()
+        its.close()
+        self._socket, self.words = ours, words
+
+    def _spawn(self, sock: socket.socket, stderr: int) -> int:
+        sock.set_inheritable(True)
         tree = Path(__file__).parents[2]
         argv = [
             sys.executable,
@@ -56,32 +70,21 @@ class SpawnerProcess:
             "-S",
             str(tree / "jobrun/runner/__main__.py"),
             str(tree),
-            str(its.fileno()),
+            str(sock.fileno()),
             str(self._data),
             str(self.open_files),
         ]
-        words, stderr = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         files = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1)]
         every = [number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)]
-        try:
-            self._pid = os.posix_spawn(
-                sys.executable,
-                argv,
-                ENVIRONMENT,
-                file_actions=[*files, (os.POSIX_SPAWN_DUP2, stderr, 2)],
-                setsid=True,
-                setsigmask=[],
-                setsigdef=every,
-            )
-        except OSError:
-            os.close(words)
-            ours.close()
-            raise
-        finally:
-            os.close(stderr)
-            its.close()
-        self.pidfd = os.pidfd_open(self._pid)
-        self._socket, self.words = ours, words
+        return os.posix_spawn(
+            sys.executable,
+            argv,
+            ENVIRONMENT,
+            file_actions=[*files, (os.POSIX_SPAWN_DUP2, stderr, 2)],
+            setsid=True,
+            setsigmask=[],
+            setsigdef=every,
+        )
 
     def send(self, job_id: str, attempt: int) -> None:
         """A hint that may get lost with the spawner: whoever judges the job sends another."""

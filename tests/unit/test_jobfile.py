@@ -227,6 +227,19 @@ def test_one_torn_slot_leaves_the_other(log: Log, broken: int) -> None:
     assert layout.read_slot(log.fd, log.key).attempt in (5, 6)
 
 
+def test_a_slot_that_could_not_be_written_is_the_next_one_too(log: Log) -> None:
+    """The write after one that a disk refused would go over the state that holds: a kill then leaves none, or an old
+    one that shows the zeros of a hole as output."""
+    layout.write_slot(log.fd, log.key, log.slot)
+    before = [os.pread(log.fd, 256, at) for at in layout.SLOTS_AT]
+    holds = layout.read_slot(log.fd, log.key).sequence & 1
+    with open(f"/proc/self/fd/{log.fd}", "rb") as refusing, pytest.raises(OSError, match="Bad file descriptor"):
+        layout.write_slot(refusing.fileno(), log.key, log.slot)
+    layout.write_slot(log.fd, log.key, log.slot)
+    assert os.pread(log.fd, 256, layout.SLOTS_AT[holds]) == before[holds]
+    assert layout.read_slot(log.fd, log.key).sequence & 1 != holds
+
+
 def test_stops_are_kept_in_their_order(log: Log) -> None:
     """No signal that somebody asked for is lost to a second stop that came at once."""
     for number in range(layout.MOST_STOPS):
