@@ -89,11 +89,7 @@ class Intake:
         return live
 
     def _free_id(self) -> str:
-        """Not that of a file that is not on record either: see recovery."""
-        while (
-            (job_id := new_id()) in self._jobs.live
-            or self._store.exists(job_id)
-            or self._engine.log_path(job_id).exists()
-        ):
+        """Not that of a file, on record or not: see recovery. A record without a file refuses its id itself."""
+        while (job_id := new_id()) in self._jobs.live or self._engine.log_path(job_id).exists():
             continue
         return job_id

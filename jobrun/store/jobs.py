@@ -34,7 +34,7 @@ class StateChanged(Exception):
 
 
 class IdTaken(Exception):
-    """A new job's random id is another's: make another."""
+    """A new job's random id is that of a job whose file is gone: as good as never."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,10 +131,6 @@ class JobStore:
         """The job of that id."""
         found = self._rows(statements.JOB, (job_id,))
         return rows.job_of(found[0]) if found else None
-
-    def exists(self, job_id: str) -> bool:
-        """Whether an id is taken."""
-        return bool(self._rows(statements.ID_EXISTS, (job_id,)))
 
     def unfinished(self) -> list[StoredJob]:
         """All that are queued or dispatched, in the order of creation."""

@@ -34,7 +34,6 @@ SET_FINISHED: Final = """
 JOB: Final = f"SELECT {JOB_COLUMNS} FROM jobs WHERE id = ?"
 UNFINISHED: Final = f"SELECT {JOB_COLUMNS} FROM jobs WHERE state <> 4 ORDER BY seq"
 IDS: Final = "SELECT id FROM jobs"
-ID_EXISTS: Final = "SELECT 1 FROM jobs WHERE id = ?"
 
 JOB_OF_REQUEST: Final = "SELECT id, request_hash FROM jobs WHERE user = ? AND machine_token = ? AND request_id = ?"
 REMOVED_REQUEST: Final = """
