@@ -89,17 +89,17 @@ class Users:
 
     async def _remove(self, caller: Caller, name: str, jobs: UserJobs, *, stop_jobs: bool) -> None:
         user = self._one(name)
-        if stop_jobs and not user.disabled:  # before, so that he starts no other one meanwhile
-            await self.update(caller, name, disabled=True)
-        elif not stop_jobs and (unfinished := jobs.unfinished(name)):
-            count = counted(len(unfinished), "unfinished job")
-            raise UserHasJobs(f"{name} has {count}: wait for the end, or say --stop-jobs")
 
         def stopping(job_id: str) -> None:
             self._desk.audit.note(caller, "", "job.stop", job_id)
 
         if stop_jobs:
+            if not user.disabled:  # before, so that he starts no other one meanwhile
+                await self.update(caller, name, disabled=True)
             await jobs.stop_all(name, caller.user, stopping)
+        elif unfinished := jobs.unfinished(name):
+            count = counted(len(unfinished), "unfinished job")
+            raise UserHasJobs(f"{name} has {count}: wait for the end, or say --stop-jobs")
         with contextlib.suppress(UserNotFound):  # another call has removed him meanwhile
             await self._desk.store.remove_user(name, self._clock.now_ns())
         self._desk.forget_first_password(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 
 FIRST_PAUSE_S = 0.02
@@ -16,13 +15,12 @@ class Patience:
     def __init__(self, limit_s: float) -> None:
         self._over_at = time.monotonic() + limit_s
         self._pause_s = FIRST_PAUSE_S
-        self._never = threading.Event()
 
     def pause(self) -> bool:
         """Waits before the next try; False, without a wait, once the time is used up."""
         left = self._over_at - time.monotonic()
         if left <= 0:
             return False
-        self._never.wait(min(self._pause_s, left))
+        time.sleep(min(self._pause_s, left))
         self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE_S)
         return True

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import _socket
 import errno
-import fcntl
 import os
 import select
 import signal
-import struct
 import sys
 import time
 from collections.abc import Callable
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING
 from jobrun.client.errors import NoServer
 from jobrun.config.environment import Environment
 from jobrun.config.paths import OTHERWISE, Place, check_place, make_place, private_build, private_place, release_of
+from jobrun.files.record_lock import holder
 
 if TYPE_CHECKING:
     import subprocess
@@ -28,13 +27,11 @@ END_S = 30.0
 LOG_MOST = 1 << 20
 """Bytes of server.log that a new start leaves in place; beyond that the log begins anew."""
 LOCK_MOST = 8192
-"""Bytes of the lock file: two lines, one of them a path."""
+"""Bytes of the lock file: four lines, one of them a path (files/data_lock.py, which costs more to import)."""
 READY = b"ready "
 PASSED_ON = (b"PATH", b"HOME", b"TZ", b"LANG", b"LC_ALL", b"TMPDIR")
 """All that the server gets of the environment: it outlives this call, and its environ(5) would show secrets."""
 _CODE = "import sys; sys.path.extend({!r}); from jobrun.cli.main import main; main(sys.argv)"
-FLOCK = struct.Struct("hhqqi4x")
-"""struct flock of fcntl(2) on 64-bit Linux: type, whence, start, length, pid."""
 
 
 class PrivateServer:
@@ -130,25 +127,23 @@ def _is_older(place: Place, release: tuple[int, ...] | None) -> bool:
 
 
 def _holder(place: Place) -> int | None:
-    """The pid of the server that holds the data folder's lock, None if none does; 0 for one of another PID namespace
-    (fcntl(2), F_GETLK)."""
+    """The pid of the server that holds the data folder's lock, None if none does; 0 or less for one that is out of
+    reach."""
     try:
         descriptor = os.open(os.path.join(place.data, "lock"), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
     try:
-        asked = FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-        kind, _, _, _, pid = FLOCK.unpack(fcntl.fcntl(descriptor, fcntl.F_GETLK, asked))
+        return holder(descriptor)
     finally:
         os.close(descriptor)
-    return max(pid, 0) if kind != fcntl.F_UNLCK else None
 
 
 def _end_holder(place: Place) -> None:
     """Ends the server that holds the data folder; its jobs go on. The pid is asked for again once a pidfd holds it, so
     that no stranger is ever signalled."""
     pid = _holder(place)
-    if not pid:
+    if pid is None or pid <= 0:
         return
     try:
         process = os.pidfd_open(pid)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -80,14 +79,14 @@ def locked(
 
 def _take(descriptor: int, path: str, wait_s: float, otherwise: str) -> bool:
     """Whether the lock could be had within `wait_s` seconds."""
-    never, until = threading.Event(), time.monotonic() + wait_s
+    until = time.monotonic() + wait_s
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if time.monotonic() >= until:
                 return False
-            never.wait(PAUSE_S)
+            time.sleep(PAUSE_S)
         except OSError as error:  # a file system without locks
             raise FileRefused(path, f"cannot be locked: {error.strerror}", otherwise) from error
         else:

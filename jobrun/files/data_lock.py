@@ -7,17 +7,13 @@ import errno
 import fcntl
 import os
 import signal
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
+from jobrun.files.record_lock import holder
 from jobrun.model.errors import StoreError
-
-_FLOCK = struct.Struct("hhqqi4x")
-"""struct flock of fcntl(2) on 64-bit Linux: type, whence, start, length, pid."""
-
 
 TEXT_MOST = 8192
 """Bytes of the file: four lines, one of them a path."""
@@ -142,14 +138,13 @@ def _line(fd: int, index: int) -> str:
 
 
 def _holder(fd: int) -> int:
-    """Pid of the process that holds the lock on the open file, 0 where none does: fcntl(2) F_GETLK."""
-    asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-    kind, _, _, _, pid = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
-    if kind == fcntl.F_UNLCK:
+    """Pid of the server that holds the open file, 0 where none does. StoreError for one that is out of reach."""
+    pid = holder(fd)
+    if pid is None:
         return 0
     if pid <= 0:
         raise StoreError("a server in another container or machine holds the data folder: do this there")
-    return int(pid)
+    return pid
 
 
 def _too_late(number: int, frame: FrameType | None) -> NoReturn:

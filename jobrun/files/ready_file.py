@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from jobrun.files.data_files import read_data_file, write_data_file
 from jobrun.model.errors import StorageFull, StoreError
+from jobrun.model.fingerprint import PREFIX
 
 INSECURE = "insecure:"
-FINGERPRINT = "sha256:"
 MOST = 1024
 """Bytes of the line."""
 
@@ -88,7 +88,7 @@ def read_ready(folder: Path) -> Ready | None:
         return None
     address = words[1] if len(words) in (2, 3) and words[0] == "ready" else ""
     host, _, port = address.removeprefix(INSECURE).rpartition(":")
-    secure = len(words) == 3 and words[2].startswith(FINGERPRINT)
+    secure = len(words) == 3 and words[2].startswith(PREFIX)
     if not host or not port.isdigit() or secure == address.startswith(INSECURE):
         raise StoreError(f"{ready_path(folder)} holds no ready line: start the server again")
     return Ready(host, int(port), words[2] if secure else None)

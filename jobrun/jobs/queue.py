@@ -133,10 +133,6 @@ class Queue:
         """Ids of a user's waiting jobs in their order."""
         return [job.job_id for job in self._lines.get(user, ())]
 
-    def users_waiting(self) -> list[str]:
-        """In the order of their turns."""
-        return list(self._turns)
-
     @property
     def free(self) -> int | None:
         """Slots that nobody has; below 0 where an earlier server gave more; None: no bound."""

@@ -29,7 +29,6 @@ from tests.e2e.deadline import Deadline
 
 ISSUE = "/jobrun.v1.AuthService/IssueToken"
 LOGS = "/jobrun.v1.JobService/Logs"
-WHO = "/jobrun.v1.AuthService/WhoAmI"
 AT_ONCE = 200
 """Calls of one flood that wait for their answer; a flood of more goes on as they come."""
 CONNECTIONS = 8

@@ -22,13 +22,6 @@ def account(accounts: Accounts) -> Account:
     return accounts.add()
 
 
-def went_to(home: Home, *options: str, **env: str | None) -> str:
-    """A word for where a job ran: the user that it belongs to there."""
-    started = home.jobrun("start", *options, "true", env=env).passed().out.strip()
-    words = [*options, started]
-    return "private" if "private" in home.jobrun("status", *words, env=env).passed().out else "server"
-
-
 def nothing_ran_here(home: Home) -> None:
     """AssertionError if a private server was started."""
     assert home.server_pids() == [], "a private server was started"

@@ -10,9 +10,7 @@ from typing import Any
 from jobrun.auth.audit import Audit
 from jobrun.model.caller import Caller, Role
 from jobrun.model.user import AuditEvent
-from tests.unit.auth_ground import (
-    HERE,
-)
+from tests.unit.auth_ground import HERE
 
 ANN = Caller(user="ann", role=Role.USER, session="s1", address=HERE)
 ROBOT = Caller(user="ann", role=Role.USER, machine_token="m1", address=HERE)
