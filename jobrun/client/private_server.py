@@ -224,7 +224,11 @@ def _last_words(place: Place, log_size: int) -> str:
     with open(path, "rb") as file:
         file.seek(log_size)
         lines = file.read(LOG_MOST).decode("utf-8", "replace").strip().splitlines()
-    return lines[-1].removeprefix("jobrun: ") if lines else f"it said nothing: see {path}"
+    if lines:
+        return lines[-1].removeprefix("jobrun: ")
+    if not os.statvfs(place.data).f_bavail:  # then its words had no room either
+        return f"no room on the file system of {place.data}: make some there"
+    return f"it said nothing: see {path}"
 
 
 def _await_readable(descriptor: int, seconds: float, late: str) -> None:

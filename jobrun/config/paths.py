@@ -21,7 +21,9 @@ NETWORK_FILE_SYSTEMS = frozenset(
 )
 """As mountinfo names them: POSIX locks or SQLite's WAL can not be relied on there."""
 OTHERWISE = "set HOME or XDG_STATE_HOME"
-"""Where a folder of the private server can not be used."""
+"""Where the data folder of the private server can not be used."""
+OTHER_RUNTIME = "set XDG_RUNTIME_DIR"
+"""Where the folder of its socket can not be used."""
 FOLDERS = (
     ("logins and known servers", "JOBRUN_CONFIG_DIR; else jobrun in XDG_CONFIG_HOME or ~/.config"),
     (
@@ -134,17 +136,22 @@ def private_place(environment: Environment, build: str) -> Place:
 
 def make_place(place: Place) -> Place:
     """Makes its folders. Raises FolderRefused."""
-    for folder in (os.path.dirname(place.data), place.data, place.runtime):
-        make_private_folder(folder)
+    for folder, otherwise in _folders(place):
+        make_private_folder(folder, otherwise)
     return place
 
 
 def check_place(place: Place) -> Place:
     """Checks those of its folders that are there; makes none. Raises FolderRefused."""
-    for folder in (os.path.dirname(place.data), place.data, place.runtime):
+    for folder, otherwise in _folders(place):
         if os.path.lexists(folder):
-            check_private_folder(folder, OTHERWISE)
+            check_private_folder(folder, otherwise)
     return place
+
+
+def _folders(place: Place) -> tuple[tuple[str, str], ...]:
+    """Each with what names another one."""
+    return (os.path.dirname(place.data), OTHERWISE), (place.data, OTHERWISE), (place.runtime, OTHER_RUNTIME)
 
 
 def _runtime_folder(environment: Environment, name: str) -> str:

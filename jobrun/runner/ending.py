@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 
 from jobrun.limits import CPU_HARD_AFTER_S
 
@@ -27,8 +28,22 @@ class Verdict:
         self.reason, self.detail = reason, detail
 
 
-def of_first_process(status: int, order: Order, cpu_ns: int) -> Verdict:
-    """Of a first process that ended while nothing of ours had told it to: its wait status, its own CPU time."""
+def met_cpu_limit(pid: int, order: Order) -> bool:
+    """Whether the kernel sent SIGXCPU to a process that ended and was not reaped yet: as it does, it raises the soft
+    limit by a second (Linux, check_process_timers). Of a program that caught it nothing else tells."""
+    cpu_time = order.limits.get("cpu_time", 0)
+    if not cpu_time:
+        return False
+    try:
+        soft, _ = resource.prlimit(pid, resource.RLIMIT_CPU)
+    except OSError:  # another's, such as sudo: what can not be seen is not told
+        return False
+    return soft == -(-cpu_time // 10**9) + 1
+
+
+def of_first_process(status: int, order: Order, cpu_ns: int, *, met_cpu_limit: bool) -> Verdict:
+    """Of a first process that ended while nothing of ours had told it to: its wait status, its own CPU time, and
+    whether the kernel had sent it SIGXCPU."""
     signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     cpu_time = order.limits.get("cpu_time", 0)
     if signal == SIGXCPU and cpu_time:
@@ -36,6 +51,8 @@ def of_first_process(status: int, order: Order, cpu_ns: int) -> Verdict:
     if signal == SIGKILL and cpu_time and cpu_ns >= cpu_time + CPU_HARD_AFTER_S * 10**9 - 10**8:
         text = f"it went on beyond SIGXCPU at {seconds(cpu_time)} of CPU time, and the kernel killed it"
         return Verdict(CPU_LIMIT, text)
+    if met_cpu_limit:
+        return Verdict(CPU_LIMIT, f"SIGXCPU came at its limit of {seconds(cpu_time)} of CPU time, which it caught")
     if signal == SIGXFSZ and "file_size_bytes" in order.limits:
         limit = order.limits["file_size_bytes"]
         return Verdict(FILE_SIZE_LIMIT, f"SIGXFSZ ended it as it wrote a file beyond its limit of {limit} bytes")

@@ -185,20 +185,23 @@ class Run:
         """Wait for all that ended, adopted orphans too; True: no child is left."""
         while True:
             try:
-                pid, status, usage = os.wait4(-1, os.WNOHANG)
+                ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return True
-            if not pid:
+            if ended is None:
                 return False
-            if pid == self._pid and self._status is None:
-                self._first_ended(status, int((usage.ru_utime + usage.ru_stime) * 1e9))
+            first = ended.si_pid == self._pid and self._status is None
+            met_cpu_limit = first and ending.met_cpu_limit(ended.si_pid, self._order)
+            _, status, usage = os.wait4(ended.si_pid, 0)
+            if first:
+                self._first_ended(status, int((usage.ru_utime + usage.ru_stime) * 1e9), met_cpu_limit=met_cpu_limit)
 
-    def _first_ended(self, status: int, cpu_ns: int) -> None:
+    def _first_ended(self, status: int, cpu_ns: int, *, met_cpu_limit: bool = False) -> None:
         self._read_stops()  # one that was accepted before counts, though its signal comes after
         self._status = status
         self._timeout_at = NEVER
         if self._verdict is None:
-            self._verdict = ending.of_first_process(status, self._order, cpu_ns)
+            self._verdict = ending.of_first_process(status, self._order, cpu_ns, met_cpu_limit=met_cpu_limit)
 
     def _end_rest(self) -> None:
         """What the first process left behind gets the same as a stop would give it. Where a grace runs already, by

@@ -180,6 +180,12 @@ def test_f15_a_full_disk(home: Home, small_disk: Path) -> None:
     assert home.wait(job) == 5
 
 
+def test_a_first_start_on_a_full_disk(home: Home, small_disk: Path) -> None:
+    """The server's own words had no room: the client would say that it said nothing, and point to an empty log."""
+    fill(small_disk)
+    assert f"no room on the file system of {small_disk}" in home.jobrun("run", "true", within=30).refused(125)
+
+
 def test_f15_a_server_that_starts_on_a_full_disk(home: Home, small_disk: Path) -> None:
     """As above: what is stored could not even be read."""
     job = home.start("sh", "-c", "echo stored; exit 4")

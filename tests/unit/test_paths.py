@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from jobrun.cli.server import COMMANDS, build_settings
 from jobrun.config.environment import Environment, parse_block
 from jobrun.config.paths import (
     FolderRefused,
+    Place,
     check_place,
     file_system,
     make_place,
@@ -139,6 +141,14 @@ def test_the_socket_lies_in_the_runtime_folder(tmp_path: Path) -> None:
     place = make_place(private_place(env(HOME=str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path)), ""))
     assert check_place(place) is place
     assert place.runtime == str(tmp_path / "jobrun")
+
+
+@pytest.mark.parametrize("take", [check_place, make_place])
+def test_a_refused_socket_folder_names_the_variable_that_helps(tmp_path: Path, take: Callable[[Place], Place]) -> None:
+    """Somebody made /tmp/jobrun-UID first, and what the error says to set changes nothing."""
+    (tmp_path / "jobrun").symlink_to(tmp_path)
+    with pytest.raises(FolderRefused, match=r"jobrun is a symlink: .* or set XDG_RUNTIME_DIR$"):
+        take(private_place(env(HOME=str(tmp_path / "home"), XDG_RUNTIME_DIR=str(tmp_path)), ""))
 
 
 def test_a_socket_path_is_never_too_long(tmp_path: Path) -> None:
