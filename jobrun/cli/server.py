@@ -13,7 +13,7 @@ from jobrun.cli.server_unit import SERVER_UNIT
 from jobrun.config.environment import Environment
 from jobrun.config.errors import NotBuilt, Refusal
 from jobrun.config.numbers import parse_count, parse_duration
-from jobrun.config.own_limits import require_address_space, require_open_files
+from jobrun.config.own_limits import require_memory, require_open_files
 from jobrun.config.paths import make_place, make_private_folder, private_build, private_place, server_data
 from jobrun.config.server_keys import keys_in_words
 from jobrun.config.server_settings import LISTEN, SLOTS_PER_CPU, ServerSettings
@@ -37,7 +37,7 @@ def server(parsed: Parsed, environment: Environment) -> int:
     if parsed.words:
         raise no_such_command("server", parsed.words[0], BELOW)
     require_open_files()
-    require_address_space()
+    require_memory()
     settings = build_settings(parsed, environment)
     os.umask(0o077)
     if settings.private:

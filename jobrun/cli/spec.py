@@ -125,7 +125,7 @@ def _env_lines(parsed: Parsed, name: str) -> Iterator[bytes]:
 def _variable(parsed: Parsed, option: str, text: bytes, environment: Environment) -> tuple[str, bytes]:
     name, equals, value = text.partition(b"=")
     shown = name.decode("utf-8", "surrogateescape")
-    if not name or not is_utf8(shown):
+    if not name or not is_utf8(shown) or any(map(str.isspace, shown)):  # a file of `export K=V` is a script's
         raise parsed.usage_error(f"{option}: {shown or 'an empty text'} is no name of a variable: give K=V or K")
     if b"\0" in text:
         raise parsed.usage_error(f"{option}: {shown}: holds a NUL, which no variable can")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import grpc
 
-from jobrun.config.own_limits import require_address_space
+from jobrun.config.own_limits import require_memory
 from jobrun.model.server_name import SERVER_NAME
 
 if TYPE_CHECKING:
@@ -37,13 +37,13 @@ OWN_AUTHORITY = ("grpc.default_authority", SERVER_NAME)  # else the socket's pat
 def open_channel(address: str) -> grpc.Channel:
     """A plaintext channel to `address`, such as `unix:/path` or `ipv4:127.0.0.1:50443`. The first call dials. Raises
     Refusal."""
-    require_address_space()
+    require_memory()
     return grpc.insecure_channel(address, options=(*OPTIONS, OWN_AUTHORITY))
 
 
 def open_tls_channel(server: Address, trust: Trust) -> grpc.Channel:
     """A channel with TLS to a server whose certificate `trust` verifies. The first call dials. Raises Refusal."""
-    require_address_space()
+    require_memory()
     options = [*OPTIONS]
     if trust.name:
         options += [("grpc.ssl_target_name_override", trust.name), ("grpc.default_authority", trust.name)]

@@ -32,6 +32,14 @@ from jobrun.store.kept_tasks import KeptTasks
 
 T = TypeVar("T")
 
+RECORDED_BEHIND = {
+    State.QUEUED: frozenset[State](),
+    State.STARTING: frozenset[State](),
+    State.RUNNING: frozenset({State.STARTING}),
+    State.FINISHED: frozenset({State.QUEUED, State.STARTING}),
+}
+"""What may still be on record of a job that is in a state: that it runs never is, its end not on a full disk."""
+
 
 @dataclasses.dataclass(frozen=True)
 class FoundJobs:
@@ -172,7 +180,7 @@ class JobService:
         if wanted.user != caller.user and not caller.sees_all:
             raise NotAllowed(f"{caller.user} may see no jobs of others")
         states = wanted.states
-        on_record = states | {State.STARTING} if State.RUNNING in states else states
+        on_record = states.union(*(RECORDED_BEHIND[state] for state in states))
         token = None if caller.all_jobs else caller.machine_token
         found = self._store.find(dataclasses.replace(wanted, states=on_record, machine_token=token), page, before)
         jobs = [(stored.seq, self._now(stored.job)) for stored in found.jobs]

@@ -12,7 +12,14 @@ from pathlib import Path
 
 from jobrun.jobfile import file, layout
 from jobrun.wire.gen.jobrun.v1 import job_pb2
-from jobrun.wire.gen.jobrun.v1.job_service_pb2 import GetStatusRequest, ListRequest, WatchRequest
+from jobrun.wire.gen.jobrun.v1.job_service_pb2 import (
+    JOB_STATE_FINISHED,
+    JOB_STATE_STARTING,
+    GetStatusRequest,
+    ListFilter,
+    ListRequest,
+    WatchRequest,
+)
 from tests.api.refusals import refused
 from tests.api.source_server import WITHIN_S, Server
 
@@ -43,6 +50,17 @@ def test_an_end_that_can_not_be_written_is_told(fresh: Server) -> None:
         job = fresh.start("/bin/sh", "-c", "exit 3")
         assert fresh.finished(job.id).finished.exit_code == 3
     assert "IntegrityError" in (fresh.data / "server.log").read_text()
+
+
+def test_an_end_that_has_no_room_on_the_record_is_listed(fresh: Server) -> None:
+    """On a full disk `rm --finished`, which is to make room there, would find nothing to remove."""
+    with failing(fresh.data, "UPDATE ON jobs WHEN NEW.state = 4", FULL):
+        job = fresh.start("/bin/true")
+        assert fresh.finished(job.id)
+        wanted = ListFilter(states=[JOB_STATE_FINISHED])
+        assert [one.id for one in fresh.jobs.List(ListRequest(filter=wanted), timeout=WITHIN_S).jobs] == [job.id]
+        wanted = ListFilter(states=[JOB_STATE_STARTING])
+        assert not fresh.jobs.List(ListRequest(filter=wanted), timeout=WITHIN_S).jobs
 
 
 def test_a_record_that_makes_no_sense_ends_its_job_alone(fresh: Server) -> None:

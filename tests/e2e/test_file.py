@@ -151,6 +151,7 @@ LITTLE_SPACE = "the address space is limited to 307 MB, and 800 MB are needed: r
     ("limit", "line"),
     [
         ("-v 300000", f"the private server did not start: {LITTLE_SPACE}"),
+        ("-d 50000", "the private server did not start: private memory is limited to 51 MB, and 120 MB are needed:"),
         ("-n 20", "the private server did not start: 20 open files are allowed, and a server needs 64: raise it by"),
     ],
 )
@@ -159,9 +160,10 @@ def test_limits_that_grpc_would_meet(limit: str, line: str, home: Home) -> None:
     assert refused_within(limit, home).startswith(f"jobrun: {line}")
 
 
-def test_little_address_space_beside_a_server(warm: Home) -> None:
-    """The same, where a server runs already: the client itself aborted."""
+def test_little_memory_beside_a_server(warm: Home) -> None:
+    """The same, where a server runs already, as in a job of a small --memory: the client itself aborted."""
     assert refused_within("-v 300000", warm) == f"jobrun: {LITTLE_SPACE}\n"
+    assert refused_within("-d 50000", warm).startswith("jobrun: private memory is limited to 51 MB")
 
 
 def refused_within(limit: str, home: Home) -> str:

@@ -57,9 +57,19 @@ def test_env_file_gives_names_and_values(warm: Home) -> None:
     assert (seen[b"A"], seen[b"B"]) == (b"1", b"two words")
 
 
-@pytest.mark.parametrize("options", [["--env", "=x"], ["--env", "NOT_SET_ANYWHERE"], ["--env-file", "no-such-file"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--env", "=x"],
+        ["--env", " A=x"],
+        ["--env", "NOT_SET_ANYWHERE"],
+        ["--env-file", "no-such-file"],
+        ["--env-file", "script"],
+    ],
+)
 def test_a_wrong_env_option_is_refused_by_name(warm: Home, options: list[str]) -> None:
     """A job would run without the variable that it was to have."""
+    (warm.work / "script").write_text("export A=1\n")
     assert options[0] in warm.jobrun("run", *options, "true").refused(125)
 
 
