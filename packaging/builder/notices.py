@@ -11,6 +11,8 @@ from builder.environment import BuildError
 
 # What wheels say in words, as SPDX has it.
 _SPDX = {"3-Clause BSD License": "BSD-3-Clause"}
+# What no wheel's bill states. OpenSSL, from 3.0 on: https://openssl-library.org/source/license/
+_UNSTATED = {"openssl": "Apache-2.0"}
 _NOTHING_OF_IT = ("pycparser",)  # installed for cffi's compiler, which is left out as well
 
 
@@ -84,7 +86,8 @@ def _parts(info: Path) -> Iterator[Part]:
     for path in sorted(info.glob("sboms/*.json")):
         for one in json.loads(path.read_bytes())["components"]:
             purl = one.get("purl", "").partition("?download_url=file:")[0]
-            yield Part(one["name"], one["version"], _expression(one.get("licenses", [])), purl)
+            stated = _expression(one.get("licenses", [])) or _UNSTATED.get(one["name"], "")
+            yield Part(one["name"], one["version"], stated, purl)
 
 
 def _expression(licenses: Sequence[dict[str, Any]]) -> str:

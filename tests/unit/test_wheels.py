@@ -58,6 +58,16 @@ def test_licences_and_parts_are_read(tmp_path: Path) -> None:
     assert notices.from_json(notices.to_json(works))[0].purl == "pkg:pypi/thing@1.0"
 
 
+def test_openssl_has_its_licence(tmp_path: Path) -> None:
+    """Its wheel's bill names none: who checks licences before a use would stop at the largest part."""
+    install(tmp_path, "thing")
+    boms = tmp_path / "thing-1.0.dist-info" / "sboms"
+    boms.mkdir()
+    part = {"name": "openssl", "version": "4.0.3", "purl": "pkg:generic/openssl@4.0.3"}
+    (boms / "x.json").write_text(json.dumps({"components": [part]}))
+    assert [one.license for one in notices.read([tmp_path])[0].parts] == ["Apache-2.0"]
+
+
 @pytest.mark.parametrize("broken", [{"stated": "Summary: none"}, {"text": ""}], ids=["none stated", "no text"])
 def test_no_licence_no_build(broken: dict[str, str], tmp_path: Path) -> None:
     """A new release of a dependency that drops its licence must not go out unseen."""
