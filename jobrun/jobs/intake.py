@@ -60,8 +60,8 @@ class Intake:
 
     async def settled(self, user: str | None = None) -> None:
         """Until what was taken is on record or refused: this user's, or everybody's."""
-        everybodys = set().union(*self._accepting.values())
-        if accepting := everybodys if user is None else self._accepting.get(user):
+        accepting = set().union(*self._accepting.values()) if user is None else self._accepting.get(user)
+        if accepting:
             await asyncio.wait(accepting)
 
     def _begin(self, caller: Caller, spec: JobSpec, secrets: Secrets, request: Request | None) -> asyncio.Task[LiveJob]:

@@ -46,8 +46,11 @@ def of_first_process(status: int, order: Order, cpu_ns: int, *, met_cpu_limit: b
     whether the kernel had sent it SIGXCPU."""
     signal = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
     cpu_time = order.limits.get("cpu_time", 0)
-    if signal == SIGXCPU and cpu_time:
+    if signal == SIGXCPU and cpu_time and met_cpu_limit:
         return Verdict(CPU_LIMIT, f"SIGXCPU ended it at its limit of {seconds(cpu_time)} of CPU time")
+    if signal == SIGXCPU and cpu_time:  # whoever sent it
+        text = f"SIGXCPU ended it; its limit was {seconds(cpu_time)} of CPU time, and it had used {seconds(cpu_ns)}"
+        return Verdict(CPU_LIMIT, text)
     if signal == SIGKILL and cpu_time and cpu_ns >= cpu_time + CPU_HARD_AFTER_S * 10**9 - 10**8:
         text = f"it went on beyond SIGXCPU at {seconds(cpu_time)} of CPU time, and the kernel killed it"
         return Verdict(CPU_LIMIT, text)
@@ -64,6 +67,11 @@ def of_first_process(status: int, order: Order, cpu_ns: int, *, met_cpu_limit: b
 def seconds(nanoseconds: int) -> str:
     """For people: 1500000000 is "1.5 s"."""
     return f"{nanoseconds / 1e9:g} s"
+
+
+def size(count: int) -> str:
+    """For people: 1572864 is "1.5 MiB"."""
+    return f"{round(count / (1 << 20), 1):g} MiB" if count >= 1 << 20 else f"{count} bytes"
 
 
 def start_failure(step: int, number: int, path: bytes, order: Order) -> tuple[bytes, str]:

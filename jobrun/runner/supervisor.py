@@ -43,7 +43,7 @@ REHEARSED: Mapping[bytes, Value] = {
 def rehearse(boot: bytes, calls: Syscalls) -> None:
     """What a supervisor does, but for the job: in the spawner, on a file in memory. Python learns by it, as it notes
     where attributes are found and specialises code, in memory that forked processes share. Each supervisor would learn
-    it again in a copy of its own: a fifth more memory, a tenth more page faults."""
+    it again in a copy of its own: a fifth more memory, a tenth more CPU time."""
     secrets = file.pack_secrets({b"env": {b"": b""}, b"stdin": b""})
     for _ in range(REHEARSALS):
         with open(os.memfd_create("rehearsal"), "rb", buffering=0) as memory:

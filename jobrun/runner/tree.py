@@ -8,6 +8,8 @@ from __future__ import annotations
 import _signal  # type: ignore[import-not-found]  # signal itself imports enum
 import os
 
+from jobrun.runner import ending
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,7 +132,7 @@ def sample(supervisor: int) -> Sample:
         memory, name = _memory(pid)
         found.memory_bytes += memory
         if memory > most:
-            most, found.largest = memory, f"pid {pid} ({name}) with {memory >> 20} MiB"
+            most, found.largest = memory, f"pid {pid} ({name}) with {ending.size(memory)}"
     return found
 
 

@@ -50,8 +50,8 @@ class LimitWatch:
         used, now = found.user_cpu_ns + found.system_cpu_ns, time.monotonic_ns()
         self.due = now + max(PERIOD_NS, COST_SHARE * (now - begun), self._cpu_pause(used))
         if found.memory_bytes > self._memory:
-            limit = f"{self._memory / (1 << 20):g} MiB"
-            text = f"its tree used {found.memory_bytes >> 20} MiB of the {limit} that it may: {found.largest}"
+            used_bytes, limit = ending.size(found.memory_bytes), ending.size(self._memory)
+            text = f"its tree used {used_bytes} of the {limit} that it may: {found.largest}"
             return Broken(ending.Verdict(ending.MEMORY_LIMIT, text))
         if found.threads > self._processes:
             text = f"its tree had {found.threads} processes and threads of the {self._processes} that it may"

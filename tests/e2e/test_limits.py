@@ -108,6 +108,12 @@ def test_a_limit_that_left_with_0_counts_as_137(warm: Home, limit: str) -> None:
     assert (done.code, reason(warm)) == (137, "CPU_LIMIT")
 
 
+def test_evidence_is_what_was_seen(warm: Home) -> None:
+    """Whoever reads why a job ended would look for CPU time that it never used."""
+    warm.jobrun("run", "--cpu-time", "10s", "sh", "-c", "kill -XCPU $$").refused(152)
+    assert "its limit was 10 s of CPU time, and it had used 0" in warm.jobrun("status", "@last").passed().out
+
+
 def test_file_size(warm: Home) -> None:
     """A log without end would fill the disk, or end the job without a reason."""
     done = warm.jobrun("run", "--file-size", "1M", "head", "-c", "2M", "/dev/zero", within=20)

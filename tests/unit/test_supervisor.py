@@ -10,6 +10,7 @@ import pytest
 
 from jobrun.jobs.orders import StopOrder
 from jobrun.model.lifecycle import EndReason
+from jobrun.runner import ending
 from tests.unit.engine_machine import Machine, converse
 
 PTRACE_SEIZE = 0x4206
@@ -72,3 +73,12 @@ def test_an_end_with_survivors_is_told_at_once(tmp_path: Path) -> None:
         await one.until(lambda: not one.supervisor("a"))
 
     converse(tmp_path, body)
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0 bytes"), (4095, "4095 bytes"), (1 << 20, "1 MiB"), (3 << 19, "1.5 MiB"), (5 << 30, "5120 MiB")],
+)
+def test_sizes_in_the_evidence(count: int, text: str) -> None:
+    """A small limit would be told as 0 MiB, or as 9.5e-07."""
+    assert ending.size(count) == text
