@@ -275,7 +275,7 @@ def clear_stand_ins(roots: Sequence[str], build: str) -> None:
             with _open_lock(root) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 _remove_left_overs(root)
-                _remove_unused(root, _builds(root, build))
+                _remove_unused(root, _builds(root, build), os.path.basename(root))
 
 
 def _builds(root: str, build: str) -> set[str]:
@@ -283,12 +283,13 @@ def _builds(root: str, build: str) -> set[str]:
     return {name for name in os.listdir(root) if len(name) == len(build) and set(name) <= set("0123456789abcdef")}
 
 
-def _remove_unused(root: str, builds: set[str]) -> None:
+def _remove_unused(root: str, builds: set[str], within: str = "") -> None:
+    """`within`: what each way to write the root ends with, where that is known. Else one that runs anywhere counts."""
     import shutil
 
     used = b"\0".join(_command_lines())
     for name in builds:
-        if os.fsencode(f"/{name}/") not in used:
+        if os.fsencode(f"{within}/{name}/") not in used:
             gone = os.path.join(root, f".old-{name}")
             os.rename(os.path.join(root, name), gone)  # at once: half an entry must never look ready
             shutil.rmtree(gone, ignore_errors=True)

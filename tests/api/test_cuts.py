@@ -117,9 +117,10 @@ def removal(server: LoginServer, admin: Actor, user: Actor) -> tuple[str, OneAns
 def test_a_removal_outlasts_its_token(hasty: LoginServer) -> None:
     """An admin who removes a user whose jobs take their time would be told, by a second try, that there is no such
     user."""
-    user, machine = hasty.hire("leaver", "user"), hasty.machine(hasty.log_in("admin"), "killer", all_jobs=True)
-    admin = hasty.log_in("admin")
-    watch = admin.jobs.Watch(WatchRequest(job_id=machine.start("sleep", "300").id), timeout=WITHIN_S)
+    machine = hasty.machine(hasty.log_in("admin"), "killer", all_jobs=True)
+    asleep = machine.start("sleep", "300")
+    user, admin = hasty.hire("leaver", "user"), hasty.log_in("admin")
+    watch = admin.jobs.Watch(WatchRequest(job_id=asleep.id), timeout=WITHIN_S)
     job_id, removing = removal(hasty, admin, user)
     assert ends([watch]) == {(grpc.StatusCode.UNAUTHENTICATED, "TOKEN_EXPIRED")}
     machine.stop(job_id)
